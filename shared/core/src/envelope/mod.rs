@@ -1,0 +1,136 @@
+//! Packing events and deliveries into queue messages: JSON with a version member `v`, at most 64 KiB each, since a
+//! queue request is billed by the 64 KiB (SQS prices).
+
+use crate::delivery::Delivery;
+use crate::event::Event;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Largest queue message, in bytes.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+/// Version of the envelope.
+pub const VERSION: u32 = 1;
+
+/// A message that cannot be read as an envelope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It has another version: a newer Carillon wrote it.
+    #[error("envelope version {0} is not known here (this release reads version 1): upgrade this stage, then redrive")]
+    Version(u32),
+    /// It is not an envelope.
+    #[error("not an envelope: {0}")]
+    Shape(String),
+}
+
+/// One thing that no message can hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} takes {len} bytes as a queue message, the limit is 65536: publish less in one event")]
+pub struct TooLarge {
+    /// What it is.
+    pub what: String,
+    /// Bytes it would take.
+    pub len: usize,
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    v: u32,
+}
+
+#[derive(Deserialize)]
+struct Opened<T> {
+    items: Vec<T>,
+}
+
+fn open<'a, T: Deserialize<'a>>(message: &'a str) -> Result<Vec<T>, Unreadable> {
+    let shape = |error: serde_json::Error| Unreadable::Shape(error.to_string());
+    let version: VersionOnly = serde_json::from_str(message).map_err(shape)?;
+    if version.v != VERSION {
+        return Err(Unreadable::Version(version.v));
+    }
+    serde_json::from_str::<Opened<T>>(message).map(|opened| opened.items).map_err(shape)
+}
+
+/// Reads a message that [`Packer`] wrote on the way from ingest to match.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn open_events(message: &str) -> Result<Vec<Event>, Unreadable> {
+    open(message)
+}
+
+/// Reads a message that [`Packer`] wrote on the way to deliver.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn open_deliveries(message: &str) -> Result<Vec<Delivery>, Unreadable> {
+    open(message)
+}
+
+/// What a message may carry.
+pub trait Item: Serialize {
+    /// How an error names it.
+    fn describe(&self) -> Cow<'static, str>;
+}
+
+impl Item for Event {
+    fn describe(&self) -> Cow<'static, str> {
+        format!("event {} on {:?}", self.event_type, self.resource).into()
+    }
+}
+
+impl Item for Delivery {
+    fn describe(&self) -> Cow<'static, str> {
+        format!("message {} for subscription {}", self.notification.message_id, self.subscription).into()
+    }
+}
+
+/// Packs items into as few messages as their order allows.
+#[derive(Debug, Default)]
+pub struct Packer {
+    done: Vec<String>,
+    open: String,
+}
+
+const HEAD: &str = r#"{"v":1,"items":["#;
+const TAIL: &str = "]}";
+
+impl Packer {
+    /// An empty packer.
+    #[must_use]
+    pub fn new() -> Self {
+        Packer::default()
+    }
+
+    /// Adds an item.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when it fits no message; the items already packed are kept.
+    pub fn push<T: Item>(&mut self, item: &T) -> Result<(), TooLarge> {
+        let json = serde_json::to_string(item).expect("events and deliveries have only string keys and finite numbers");
+        let alone = HEAD.len() + json.len() + TAIL.len();
+        if alone > MAX_MESSAGE {
+            return Err(TooLarge { what: item.describe().into_owned(), len: alone });
+        }
+        if !self.open.is_empty() && self.open.len() + 1 + json.len() + TAIL.len() > MAX_MESSAGE {
+            self.close();
+        }
+        self.open.push_str(if self.open.is_empty() { HEAD } else { "," });
+        self.open.push_str(&json);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if !self.open.is_empty() {
+            self.open.push_str(TAIL);
+            self.done.push(std::mem::take(&mut self.open));
+        }
+    }
+
+    /// The messages, in order.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<String> {
+        self.close();
+        self.done
+    }
+}

@@ -1,0 +1,20 @@
+//! What the handlers ask of the world: one trait per verb group. The adapters stand in `shared/embedded` (SQLite),
+//! `shared/aws` (DynamoDB, SQS, SNS) and in the tests (simulated).
+//!
+//! Traits are used as `Arc<dyn ...>`: a call moves a batch, so its boxed future costs nothing that shows.
+
+mod queue;
+mod stage;
+mod store;
+mod world;
+
+pub use queue::{
+    Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender, QueueStatistics,
+    Receipt, UserQueue,
+};
+pub use stage::{BatchOutcome, QueueRecord, Stage, StageSender};
+pub use store::{Change, CommitError, Records, RuleStore, StoreError};
+pub use world::{
+    AttemptLog, AttemptRecord, Clock, DeadLetterStore, HttpDialler, PublishError, PublishReceipt, Publisher,
+    PushFailure, PushRequest, PushResponse, Random, Submission,
+};
