@@ -15,7 +15,9 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// It has another version: a newer Carillon wrote it.
-    #[error("envelope version {0} is not known here (this release reads version 1): upgrade this stage, then redrive")]
+    #[error(
+        "envelope version {0} is not known here (this release reads version 1): upgrade this stage, then redrive"
+    )]
     Version(u32),
     /// It is not an envelope.
     #[error("not an envelope: {0}")]
@@ -24,7 +26,9 @@ pub enum Unreadable {
 
 /// One thing that no message can hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} takes {len} bytes as a queue message, the limit is 65536: publish less in one event")]
+#[error(
+    "{what} takes {len} bytes as a queue message, the limit is 65536: publish less in one event"
+)]
 pub struct TooLarge {
     /// What it is.
     pub what: String,
@@ -48,7 +52,9 @@ fn open<'a, T: Deserialize<'a>>(message: &'a str) -> Result<Vec<T>, Unreadable> 
     if version.v != VERSION {
         return Err(Unreadable::Version(version.v));
     }
-    serde_json::from_str::<Opened<T>>(message).map(|opened| opened.items).map_err(shape)
+    serde_json::from_str::<Opened<T>>(message)
+        .map(|opened| opened.items)
+        .map_err(shape)
 }
 
 /// Reads a message that [`Packer`] wrote on the way from ingest to match.
@@ -81,7 +87,11 @@ impl Item for Event {
 
 impl Item for Delivery {
     fn describe(&self) -> Cow<'static, str> {
-        format!("message {} for subscription {}", self.notification.message_id, self.subscription).into()
+        format!(
+            "message {} for subscription {}",
+            self.notification.message_id, self.subscription
+        )
+        .into()
     }
 }
 
@@ -102,22 +112,28 @@ impl Packer {
         Packer::default()
     }
 
-    /// Adds an item.
+    /// Adds an item. Gives the position, in [`finish`](Self::finish), of the message that will carry it: when sending
+    /// that message fails, the item's record must come again.
     ///
     /// # Errors
     /// [`TooLarge`] when it fits no message; the items already packed are kept.
-    pub fn push<T: Item>(&mut self, item: &T) -> Result<(), TooLarge> {
-        let json = serde_json::to_string(item).expect("events and deliveries have only string keys and finite numbers");
+    pub fn push<T: Item>(&mut self, item: &T) -> Result<usize, TooLarge> {
+        let json = serde_json::to_string(item)
+            .expect("events and deliveries have only string keys and finite numbers");
         let alone = HEAD.len() + json.len() + TAIL.len();
         if alone > MAX_MESSAGE {
-            return Err(TooLarge { what: item.describe().into_owned(), len: alone });
+            return Err(TooLarge {
+                what: item.describe().into_owned(),
+                len: alone,
+            });
         }
         if !self.open.is_empty() && self.open.len() + 1 + json.len() + TAIL.len() > MAX_MESSAGE {
             self.close();
         }
-        self.open.push_str(if self.open.is_empty() { HEAD } else { "," });
+        self.open
+            .push_str(if self.open.is_empty() { HEAD } else { "," });
         self.open.push_str(&json);
-        Ok(())
+        Ok(self.done.len())
     }
 
     fn close(&mut self) {

@@ -85,11 +85,12 @@ macro_rules! hex_id {
                 let bits = (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()))
                     .then(|| u128::from_str_radix(text, 16).ok())
                     .flatten();
-                bits.map(|bits| $name(bits.to_be_bytes())).ok_or_else(|| super::InvalidName {
-                    what: $what,
-                    value: text.chars().take(64).collect(),
-                    want: "32 hex digits",
-                })
+                bits.map(|bits| $name(bits.to_be_bytes()))
+                    .ok_or_else(|| super::InvalidName {
+                        what: $what,
+                        value: text.chars().take(64).collect(),
+                        want: "32 hex digits",
+                    })
             }
         }
 

@@ -33,15 +33,35 @@ pub struct MailResult {
 
 /// The keys in the order of seed 000 (2); a reader splits on them in this order, since values are unescaped.
 pub const KEYS: [&str; 12] = [
-    "env_id", "msg_id", "account", "from", "rcpt", "recv_time", "end_time", "status", "event", "region", "err_code",
+    "env_id",
+    "msg_id",
+    "account",
+    "from",
+    "rcpt",
+    "recv_time",
+    "end_time",
+    "status",
+    "event",
+    "region",
+    "err_code",
     "err_msg",
 ];
 
 impl MailResult {
     fn values(&self) -> [&str; 12] {
         [
-            &self.env_id, &self.msg_id, &self.account, &self.from, &self.rcpt, &self.recv_time, &self.end_time,
-            &self.status, &self.event, &self.region, &self.err_code, &self.err_msg,
+            &self.env_id,
+            &self.msg_id,
+            &self.account,
+            &self.from,
+            &self.rcpt,
+            &self.recv_time,
+            &self.end_time,
+            &self.status,
+            &self.event,
+            &self.region,
+            &self.err_code,
+            &self.err_msg,
         ]
     }
 

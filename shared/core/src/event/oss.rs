@@ -141,7 +141,11 @@ impl OssEvent {
     /// event names no bucket.
     #[must_use]
     pub fn resource(&self) -> String {
-        let bucket = self.oss.bucket.as_ref().map_or("", |bucket| bucket.name.as_str());
+        let bucket = self
+            .oss
+            .bucket
+            .as_ref()
+            .map_or("", |bucket| bucket.name.as_str());
         match &self.oss.object {
             Some(object) if !bucket.is_empty() => format!("{bucket}/{}", object.key),
             _ => bucket.to_owned(),
@@ -171,8 +175,13 @@ impl TryFrom<OssBodyParts> for OssBody {
 
     fn try_from(parts: OssBodyParts) -> Result<Self, Self::Error> {
         match parts.event.get().as_bytes().get(parts.at) {
-            Some(b'}') => Ok(OssBody { at: parts.at, event: parts.event }),
-            _ => Err(NotAnOssEvent { reason: format!("no object ends at offset {}", parts.at) }),
+            Some(b'}') => Ok(OssBody {
+                at: parts.at,
+                event: parts.event,
+            }),
+            _ => Err(NotAnOssEvent {
+                reason: format!("no object ends at offset {}", parts.at),
+            }),
         }
     }
 }
@@ -211,12 +220,18 @@ impl OssBody {
             #[serde(borrow)]
             rule_id: Option<&'a RawValue>,
         }
-        let wrong = |error: serde_json::Error| NotAnOssEvent { reason: error.to_string() };
+        let wrong = |error: serde_json::Error| NotAnOssEvent {
+            reason: error.to_string(),
+        };
 
         let probe: Probe<'_> = serde_json::from_str(event.get()).map_err(wrong)?;
-        let Some(oss) = probe.oss else { return Self::rebuilt(event) };
+        let Some(oss) = probe.oss else {
+            return Self::rebuilt(event);
+        };
         if !oss.get().starts_with('{') {
-            return Err(NotAnOssEvent { reason: format!("member `oss` is {}, want an object", oss.get()) });
+            return Err(NotAnOssEvent {
+                reason: format!("member `oss` is {}, want an object", oss.get()),
+            });
         }
         let rule: RuleProbe<'_> = serde_json::from_str(oss.get()).map_err(wrong)?;
         if rule.rule_id.is_some() {
@@ -224,18 +239,27 @@ impl OssBody {
         }
         // `oss` borrows from `event`: the distance of their first bytes is its offset.
         let start = oss.get().as_ptr() as usize - event.get().as_ptr() as usize;
-        Ok(OssBody { at: start + oss.get().len() - 1, event: event.to_owned() })
+        Ok(OssBody {
+            at: start + oss.get().len() - 1,
+            event: event.to_owned(),
+        })
     }
 
     /// The slow path: the event has no `oss` member, or one with a `ruleId`. Rewrites it.
     fn rebuilt(event: &RawValue) -> Result<Self, NotAnOssEvent> {
-        let wrong = |error: serde_json::Error| NotAnOssEvent { reason: error.to_string() };
+        let wrong = |error: serde_json::Error| NotAnOssEvent {
+            reason: error.to_string(),
+        };
         let mut members: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(event.get()).map_err(wrong)?;
         let mut oss = match members.get_mut("oss").map(serde_json::Value::take) {
             None | Some(serde_json::Value::Null) => serde_json::Map::new(),
             Some(serde_json::Value::Object(oss)) => oss,
-            Some(other) => return Err(NotAnOssEvent { reason: format!("member `oss` is {other}, want an object") }),
+            Some(other) => {
+                return Err(NotAnOssEvent {
+                    reason: format!("member `oss` is {other}, want an object"),
+                });
+            }
         };
         oss.shift_remove("ruleId");
         if oss.is_empty() {
@@ -250,7 +274,8 @@ impl OssBody {
     #[must_use]
     pub fn from_event(event: &OssEvent) -> Self {
         let write = |event: &OssEvent| {
-            serde_json::value::to_raw_value(event).expect("an OssEvent has only string keys and finite numbers")
+            serde_json::value::to_raw_value(event)
+                .expect("an OssEvent has only string keys and finite numbers")
         };
         let event = if event.oss.rule_id.is_some() {
             let mut nameless = event.clone();

@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -28,12 +30,16 @@ impl Timestamp {
     /// # Errors
     /// [`InvalidTime`] when the text is not such a time.
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
-        let invalid = || InvalidTime { value: text.chars().take(64).collect() };
+        let invalid = || InvalidTime {
+            value: text.chars().take(64).collect(),
+        };
         if let Ok(instant) = text.parse::<jiff::Timestamp>() {
             return Ok(Timestamp(instant.as_millisecond()));
         }
         let civil: jiff::civil::DateTime = text.parse().map_err(|_| invalid())?;
-        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| invalid())?;
+        let zoned = civil
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map_err(|_| invalid())?;
         Ok(Timestamp(zoned.timestamp().as_millisecond()))
     }
 
@@ -57,7 +63,8 @@ impl Timestamp {
     /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub fn since(self, earlier: Timestamp) -> Duration {
-        u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_millis)
+        u64::try_from(self.0.saturating_sub(earlier.0))
+            .map_or(Duration::ZERO, Duration::from_millis)
     }
 }
 

@@ -9,12 +9,12 @@ mod store;
 mod world;
 
 pub use queue::{
-    Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender, QueueStatistics,
-    Receipt, UserQueue,
+    Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
+    QueueStatistics, Receipt, UserQueue,
 };
 pub use stage::{BatchOutcome, QueueRecord, Stage, StageSender};
 pub use store::{Change, CommitError, Records, RuleStore, StoreError};
 pub use world::{
-    AttemptLog, AttemptRecord, Clock, DeadLetterStore, HttpDialler, PublishError, PublishReceipt, Publisher,
-    PushFailure, PushRequest, PushResponse, Random, Submission,
+    AttemptLog, AttemptRecord, Clock, DeadLetterStore, HttpDialler, PublishError, PublishReceipt,
+    Publisher, PushFailure, PushRequest, PushResponse, Random, Submission,
 };

@@ -20,7 +20,10 @@ impl OutgoingMessage {
     /// A message without delay or group.
     #[must_use]
     pub fn new(body: String) -> Self {
-        OutgoingMessage { body, ..Self::default() }
+        OutgoingMessage {
+            body,
+            ..Self::default()
+        }
     }
 }
 
@@ -126,7 +129,9 @@ pub enum QueueError {
     #[error("queue {0:?} exists already, with other attributes")]
     AlreadyExist(String),
     /// No message has that receipt (any more).
-    #[error("no message has this receipt handle: it was deleted, or its visibility timeout ran out")]
+    #[error(
+        "no message has this receipt handle: it was deleted, or its visibility timeout ran out"
+    )]
     ReceiptVoid,
     /// The body is larger than the queue takes.
     #[error("the message is {len} bytes, queue {queue:?} takes at most {limit}")]
@@ -147,7 +152,11 @@ pub enum QueueError {
 #[async_trait::async_trait]
 pub trait QueueSender: Send + Sync {
     /// Sends messages. One result for each, in order; `Ok` holds the message's id, and means durable.
-    async fn send(&self, queue: &QueueName, messages: Vec<OutgoingMessage>) -> Vec<Result<String, QueueError>>;
+    async fn send(
+        &self,
+        queue: &QueueName,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<String, QueueError>>;
 }
 
 /// Receives from users' queues.
@@ -166,7 +175,11 @@ pub trait QueueConsumer: Send + Sync {
     async fn peek(&self, queue: &QueueName, max: usize) -> Result<Vec<Message>, QueueError>;
 
     /// Deletes by receipt. One result for each, in order.
-    async fn delete(&self, queue: &QueueName, receipts: &[Receipt]) -> Result<Vec<Result<(), QueueError>>, QueueError>;
+    async fn delete(
+        &self,
+        queue: &QueueName,
+        receipts: &[Receipt],
+    ) -> Result<Vec<Result<(), QueueError>>, QueueError>;
 
     /// Makes a received message visible after `visibility` from now. Gives its new receipt and the time it becomes
     /// visible.
@@ -182,10 +195,18 @@ pub trait QueueConsumer: Send + Sync {
 #[async_trait::async_trait]
 pub trait QueueAdmin: Send + Sync {
     /// Makes a queue. `Ok(false)` when one with equal attributes exists (MNS answers 204).
-    async fn create(&self, queue: &QueueName, attributes: QueueAttributes) -> Result<bool, QueueError>;
+    async fn create(
+        &self,
+        queue: &QueueName,
+        attributes: QueueAttributes,
+    ) -> Result<bool, QueueError>;
 
     /// Replaces the attributes.
-    async fn set_attributes(&self, queue: &QueueName, attributes: QueueAttributes) -> Result<(), QueueError>;
+    async fn set_attributes(
+        &self,
+        queue: &QueueName,
+        attributes: QueueAttributes,
+    ) -> Result<(), QueueError>;
 
     /// One queue.
     async fn get(&self, queue: &QueueName) -> Result<UserQueue, QueueError>;

@@ -55,5 +55,9 @@ pub struct BatchOutcome {
 pub trait StageSender: Send + Sync {
     /// Sends messages, in batches as the queue has them. One result for each message, in order: a partial failure
     /// names exactly what was not taken.
-    async fn send(&self, stage: Stage, messages: Vec<OutgoingMessage>) -> Vec<Result<(), QueueError>>;
+    async fn send(
+        &self,
+        stage: Stage,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<(), QueueError>>;
 }

@@ -22,7 +22,8 @@ impl EventTypePattern {
         let name = crate::event::canonical(text);
         match name.strip_suffix(":*") {
             // A group must itself be a sound name.
-            Some(group) => EventType::parse(group).map(|group| EventTypePattern::Group(group.as_str().to_owned())),
+            Some(group) => EventType::parse(group)
+                .map(|group| EventTypePattern::Group(group.as_str().to_owned())),
             None => EventType::parse(&name).map(EventTypePattern::Name),
         }
     }
@@ -32,9 +33,9 @@ impl EventTypePattern {
     pub fn covers(&self, event_type: &str) -> bool {
         match self {
             EventTypePattern::Name(name) => name.as_str() == event_type,
-            EventTypePattern::Group(group) => {
-                event_type.strip_prefix(group.as_str()).is_some_and(|rest| rest.starts_with(':'))
-            }
+            EventTypePattern::Group(group) => event_type
+                .strip_prefix(group.as_str())
+                .is_some_and(|rest| rest.starts_with(':')),
         }
     }
 }

@@ -25,9 +25,9 @@ impl ResourcePattern {
     pub fn matches(&self, resource: &str) -> bool {
         match self {
             ResourcePattern::Name(name) if name.contains('/') => name == resource,
-            ResourcePattern::Name(bucket) => {
-                resource.strip_prefix(bucket.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
+            ResourcePattern::Name(bucket) => resource
+                .strip_prefix(bucket.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
             ResourcePattern::Ends { prefix, suffix } => {
                 resource.starts_with(prefix.as_str()) && resource.ends_with(suffix.as_str())
             }
@@ -67,9 +67,9 @@ impl Resources {
     pub fn cover(&self, resource: &str) -> bool {
         match self {
             Resources::All => true,
-            Resources::AnyOf(alternatives) => {
-                alternatives.iter().any(|clauses| clauses.iter().all(|clause| clause.holds(resource)))
-            }
+            Resources::AnyOf(alternatives) => alternatives
+                .iter()
+                .any(|clauses| clauses.iter().all(|clause| clause.holds(resource))),
         }
     }
 }

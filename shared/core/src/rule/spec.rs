@@ -2,8 +2,8 @@
 //! place where it is validated.
 
 use super::{
-    Clause, DEFAULT_EVENT_TYPE, DEFAULT_RESOURCE, Endpoint, EndpointKind, EventTypePattern, EventTypes,
-    ResourcePattern, Resources, Rule, RuleName,
+    Clause, DEFAULT_EVENT_TYPE, DEFAULT_RESOURCE, Endpoint, EndpointKind, EventTypePattern,
+    EventTypes, ResourcePattern, Resources, Rule, RuleName,
 };
 use crate::event::{Product, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -77,26 +77,56 @@ impl Rule {
     /// # Errors
     /// Every fault, not only the first.
     pub fn from_spec(spec: RuleSpec) -> Result<Rule, Vec<Fault>> {
-        let mut faults = Faults { rule: spec.rule_name.clone(), list: Vec::new() };
-        let product = faults.take("ProductName", &spec.product_name, Product::parse(&spec.product_name));
-        let name = faults.take("RuleName", &spec.rule_name, RuleName::parse(&spec.rule_name));
+        let mut faults = Faults {
+            rule: spec.rule_name.clone(),
+            list: Vec::new(),
+        };
+        let product = faults.take(
+            "ProductName",
+            &spec.product_name,
+            Product::parse(&spec.product_name),
+        );
+        let name = faults.take(
+            "RuleName",
+            &spec.rule_name,
+            RuleName::parse(&spec.rule_name),
+        );
         let is_default = name.as_ref().is_some_and(RuleName::is_default);
 
         let mut event_types = Vec::new();
         let mut resources = Resources::All;
         if is_default {
-            if spec.event_types.iter().any(|text| text != DEFAULT_EVENT_TYPE) {
-                faults.add("EventTypes", &spec.event_types.join(","), "the default rule takes [\"Default\"]");
+            if spec
+                .event_types
+                .iter()
+                .any(|text| text != DEFAULT_EVENT_TYPE)
+            {
+                faults.add(
+                    "EventTypes",
+                    &spec.event_types.join(","),
+                    "the default rule takes [\"Default\"]",
+                );
             }
             let reserved = |rules: &Vec<Vec<MatchRuleSpec>>| {
-                rules.iter().flatten().all(|rule| rule.name.as_deref() == Some(DEFAULT_RESOURCE))
+                rules
+                    .iter()
+                    .flatten()
+                    .all(|rule| rule.name.as_deref() == Some(DEFAULT_RESOURCE))
             };
             if !spec.match_rules.as_ref().is_none_or(reserved) {
-                faults.add("MatchRules", "", "the default rule takes none, or [[{\"Name\":\"mns-en-reserved-default\"}]]");
+                faults.add(
+                    "MatchRules",
+                    "",
+                    "the default rule takes none, or [[{\"Name\":\"mns-en-reserved-default\"}]]",
+                );
             }
         } else {
             if spec.event_types.is_empty() {
-                faults.add("EventTypes", "[]", "name at least one event type, for example \"ObjectCreated:*\"");
+                faults.add(
+                    "EventTypes",
+                    "[]",
+                    "name at least one event type, for example \"ObjectCreated:*\"",
+                );
             }
             for (index, text) in spec.event_types.iter().enumerate() {
                 event_types.extend(faults.take(
@@ -106,7 +136,12 @@ impl Rule {
                 ));
             }
             if let Some(rules) = &spec.match_rules {
-                resources = Resources::AnyOf(rules.iter().map(|all| all.iter().map(clause).collect()).collect());
+                resources = Resources::AnyOf(
+                    rules
+                        .iter()
+                        .map(|all| all.iter().map(clause).collect())
+                        .collect(),
+                );
             }
         }
 
@@ -118,11 +153,18 @@ impl Rule {
                 "queue" => EndpointKind::Queue,
                 "topic" => EndpointKind::Topic,
                 other => {
-                    faults.add(&format!("Endpoints[{index}].EndpointType"), other, "give http, queue or topic");
+                    faults.add(
+                        &format!("Endpoints[{index}].EndpointType"),
+                        other,
+                        "give http, queue or topic",
+                    );
                     continue;
                 }
             };
-            endpoints.push(Endpoint { kind, value: endpoint.endpoint_value });
+            endpoints.push(Endpoint {
+                kind,
+                value: endpoint.endpoint_value,
+            });
         }
         if endpoints.is_empty() {
             faults.add("Endpoints", "[]", "name at least one endpoint");
@@ -152,7 +194,10 @@ fn clause(spec: &MatchRuleSpec) -> Clause {
             suffix: spec.suffix.clone().unwrap_or_default(),
         },
     };
-    Clause { negated: spec.match_state == Some(false), pattern }
+    Clause {
+        negated: spec.match_state == Some(false),
+        pattern,
+    }
 }
 
 struct Faults {
@@ -170,7 +215,12 @@ impl Faults {
         });
     }
 
-    fn take<T, E: std::fmt::Display>(&mut self, field: &str, value: &str, parsed: Result<T, E>) -> Option<T> {
+    fn take<T, E: std::fmt::Display>(
+        &mut self,
+        field: &str,
+        value: &str,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),
             Err(error) => {

@@ -62,7 +62,9 @@ impl RuleBook {
     /// A book of rules that already hold together.
     #[must_use]
     pub fn open(rules: impl IntoIterator<Item = Arc<Rule>>) -> Self {
-        RuleBook { rules: rules.into_iter().collect() }
+        RuleBook {
+            rules: rules.into_iter().collect(),
+        }
     }
 
     /// Adds a rule.

@@ -14,7 +14,10 @@ impl SnapshotCache {
     /// An empty cache over the store; the first [`current`](Self::current) fills it.
     #[must_use]
     pub fn new(store: Arc<dyn RuleStore>) -> Self {
-        SnapshotCache { store, held: RwLock::default() }
+        SnapshotCache {
+            store,
+            held: RwLock::default(),
+        }
     }
 
     /// The snapshot of the store's present version. Asks the store for its version, and loads only when that moved.
@@ -28,7 +31,10 @@ impl SnapshotCache {
             return Ok(held);
         }
         let fresh = Arc::new(Snapshot::build(self.store.load().await?));
-        let mut slot = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut slot = self
+            .held
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         // Two tasks may have loaded at once; the newer one stays.
         if slot.version() < fresh.version() {
             *slot = fresh;
@@ -37,6 +43,9 @@ impl SnapshotCache {
     }
 
     fn held(&self) -> Arc<Snapshot> {
-        self.held.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.held
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }

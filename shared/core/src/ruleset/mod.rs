@@ -28,8 +28,12 @@ impl RuleSet {
     /// Builds the set from rules that are known not to conflict (or may). Disabled rules are kept, and match nothing.
     #[must_use]
     pub fn build(rules: Vec<Arc<Rule>>) -> Self {
-        let (default, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.is_default());
-        RuleSet { rules, default: default.into_iter().find(|rule| rule.enabled) }
+        let (default, rules): (Vec<_>, Vec<_>) =
+            rules.into_iter().partition(|rule| rule.is_default());
+        RuleSet {
+            rules,
+            default: default.into_iter().find(|rule| rule.enabled),
+        }
     }
 
     /// Ordinary rules, in a stable order.
@@ -62,8 +66,14 @@ impl RuleSet {
         hits: &'a mut Hits,
     ) -> impl Iterator<Item = &'a Arc<Rule>> {
         self.covering(event_type, resource, hits);
-        let default = if hits.is_empty() { self.default.as_ref() } else { None };
-        hits.iter().map(|&index| &self.rules[index as usize]).chain(default)
+        let default = if hits.is_empty() {
+            self.default.as_ref()
+        } else {
+            None
+        };
+        hits.iter()
+            .map(|&index| &self.rules[index as usize])
+            .chain(default)
     }
 }
 
@@ -83,16 +93,29 @@ impl Snapshot {
     pub fn build(records: Records) -> Self {
         let mut rules: BTreeMap<Product, Vec<Arc<Rule>>> = BTreeMap::new();
         for rule in records.rules {
-            rules.entry(rule.product.clone()).or_default().push(Arc::new(rule));
+            rules
+                .entry(rule.product.clone())
+                .or_default()
+                .push(Arc::new(rule));
         }
         let mut subscriptions: HashMap<TopicName, Vec<Arc<Subscription>>, _> = HashMap::default();
         for subscription in records.subscriptions {
-            subscriptions.entry(subscription.topic.clone()).or_default().push(Arc::new(subscription));
+            subscriptions
+                .entry(subscription.topic.clone())
+                .or_default()
+                .push(Arc::new(subscription));
         }
         Snapshot {
             version: records.version,
-            products: rules.into_iter().map(|(product, rules)| (product, RuleSet::build(rules))).collect(),
-            topics: records.topics.into_iter().map(|topic| (topic.name.clone(), Arc::new(topic))).collect(),
+            products: rules
+                .into_iter()
+                .map(|(product, rules)| (product, RuleSet::build(rules)))
+                .collect(),
+            topics: records
+                .topics
+                .into_iter()
+                .map(|topic| (topic.name.clone(), Arc::new(topic)))
+                .collect(),
             subscriptions,
             none: RuleSet::default(),
         }
@@ -119,7 +142,10 @@ impl Snapshot {
     #[must_use]
     pub fn rule(&self, product: &Product, name: &RuleName) -> Option<&Arc<Rule>> {
         let set = self.rule_set(product);
-        set.rules.iter().chain(&set.default).find(|rule| &rule.name == name)
+        set.rules
+            .iter()
+            .chain(&set.default)
+            .find(|rule| &rule.name == name)
     }
 
     /// One topic.
@@ -141,7 +167,13 @@ impl Snapshot {
 
     /// One subscription.
     #[must_use]
-    pub fn subscription(&self, topic: &TopicName, name: &SubscriptionName) -> Option<&Arc<Subscription>> {
-        self.subscriptions(topic).iter().find(|subscription| &subscription.name == name)
+    pub fn subscription(
+        &self,
+        topic: &TopicName,
+        name: &SubscriptionName,
+    ) -> Option<&Arc<Subscription>> {
+        self.subscriptions(topic)
+            .iter()
+            .find(|subscription| &subscription.name == name)
     }
 }

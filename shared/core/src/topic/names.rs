@@ -73,7 +73,10 @@ impl QueueName {
     /// # Errors
     /// [`InvalidName`] when the name in it does not fit.
     pub fn from_endpoint(text: &str) -> Result<Self, InvalidName> {
-        match text.strip_prefix("acs:mns:").and_then(|rest| rest.rsplit_once("queues/")) {
+        match text
+            .strip_prefix("acs:mns:")
+            .and_then(|rest| rest.rsplit_once("queues/"))
+        {
             Some((_, name)) => Self::parse(name),
             None => Self::parse(text),
         }
