@@ -3,11 +3,15 @@
 //!
 //! Traits are used as `Arc<dyn ...>`: a call moves a batch, so its boxed future costs nothing that shows.
 
+mod admin;
 mod queue;
 mod stage;
 mod store;
 mod world;
 
+pub use admin::{
+    AttemptQuery, Certificates, DeadLetterAdmin, KeptDeadLetter, MetricsText, Page, Selection,
+};
 pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
     QueueStatistics, Receipt, UserQueue,

@@ -14,6 +14,8 @@ pub struct OutgoingMessage {
     pub delay: Duration,
     /// Fair-queue group (SQS `MessageGroupId` on a standard queue): one group's backlog does not hold up another's.
     pub group: Option<String>,
+    /// 1 (highest) to 16; none: MNS's default, 8 ([`Message::DEFAULT_PRIORITY`]). Queues of SQS know no priority.
+    pub priority: Option<u8>,
 }
 
 impl OutgoingMessage {
@@ -46,6 +48,11 @@ pub struct Message {
     pub receive_count: u32,
     /// 1 (highest) to 16; MNS default 8.
     pub priority: u8,
+}
+
+impl Message {
+    /// Priority of a message sent without one (MNS SendMessage).
+    pub const DEFAULT_PRIORITY: u8 = 8;
 }
 
 /// Handle of one reception (`ReceiptHandle`); void once the visibility timeout has run out and the message went to

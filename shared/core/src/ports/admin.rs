@@ -1,0 +1,91 @@
+//! What an operator asks for: how deliveries went, what lies dead, the certificate, the numbers.
+
+use super::{AttemptRecord, StoreError};
+use crate::delivery::{DeadLetter, OutcomeClass};
+use crate::event::{MessageId, Product, Timestamp};
+use crate::rule::RuleName;
+use crate::topic::{SubscriptionName, TopicName};
+
+/// Which deliveries are meant. Every field that is given must hold; an empty selection means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Of this message.
+    pub message_id: Option<MessageId>,
+    /// Of events of this product.
+    pub product: Option<Product>,
+    /// Covered by this rule.
+    pub rule: Option<RuleName>,
+    /// Published to this topic.
+    pub topic: Option<TopicName>,
+    /// For this subscription.
+    pub subscription: Option<SubscriptionName>,
+    /// Ended so. Attempts only; dead letters ignore it.
+    pub class: Option<OutcomeClass>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
+
+/// Part of a list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins; none on the last. Opaque: give it back as it is.
+    pub next: Option<String>,
+}
+
+/// Reads the attempt log.
+#[async_trait::async_trait]
+pub trait AttemptQuery: Send + Sync {
+    /// At most `limit` attempts of the selection, newest first, from `from` (the `next` of the page before).
+    async fn attempts(
+        &self,
+        selection: &Selection,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AttemptRecord>, StoreError>;
+}
+
+/// A dead letter and the id that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptDeadLetter {
+    /// Names it; letters, digits and hyphens.
+    pub id: String,
+    /// What it is.
+    pub letter: DeadLetter,
+}
+
+/// Reads and clears the dead letters. Sending one again is a send to its stage, then a delete: should the process die
+/// between the two, it is delivered twice under the same message id, and never lost.
+#[async_trait::async_trait]
+pub trait DeadLetterAdmin: Send + Sync {
+    /// At most `limit` dead letters of the selection, newest first. Records that no stage could read have neither rule
+    /// nor topic: they belong to selections that ask for none of these.
+    async fn list(
+        &self,
+        selection: &Selection,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<KeptDeadLetter>, StoreError>;
+
+    /// One; none when there is no such id.
+    async fn get(&self, id: &str) -> Result<Option<KeptDeadLetter>, StoreError>;
+
+    /// Deletes; gives how many there were.
+    async fn delete(&self, ids: &[String]) -> Result<usize, StoreError>;
+}
+
+/// The signing certificates of HTTP pushes.
+pub trait Certificates: Send + Sync {
+    /// The PEM text of `/certs/{file}`; none when there is no such file.
+    fn pem(&self, file: &str) -> Option<String>;
+}
+
+/// Numbers of the process that hosts the control plane.
+#[async_trait::async_trait]
+pub trait MetricsText: Send + Sync {
+    /// Lines in Prometheus's text format (version 0.0.4), each ended by a newline.
+    async fn text(&self) -> String;
+}
