@@ -7,6 +7,7 @@ mod identity;
 pub mod mail;
 mod names;
 pub mod oss;
+mod status;
 mod time;
 pub mod vision;
 
@@ -14,6 +15,7 @@ pub use identity::{EventId, IdentityHasher, MessageId};
 pub(crate) use names::canonical;
 pub use names::{EventType, InvalidName, Product};
 pub use oss::OssBody;
+pub use status::{EVENT_STATUS_HEADER, PROCESS_STATUS_HEADER, event_status, process_status};
 pub use time::{InvalidTime, Timestamp};
 
 use base64::Engine as _;
