@@ -1,3 +1,65 @@
 //! The `carillon` command.
+//!
+//! | part | holds |
+//! |---|---|
+//! | [`up`] | the whole service in one process: the four handlers over SQLite |
+//! | [`demo`] | the tutorials of seed 000, end to end on a temporary store |
+//! | [`commands`] | commands that talk to a running service |
+//! | [`offline`] | commands that need no service: match, explain, check, bench |
+//! | [`client`] | the HTTP doors of the service, from outside |
+//!
+//! Exit status: 0 done, 1 refused or findings, 2 unusable arguments or no service.
 
-fn main() {}
+mod client;
+mod commands;
+mod failure;
+mod output;
+
+use clap::{Parser, Subcommand};
+use failure::Outcome;
+use output::{BAD, complain};
+use std::process::ExitCode;
+
+/// Event notification by rules: when something happens to a resource, the rule that covers it decides who is told.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 120, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Rule(commands::rule::RuleArgs),
+    Topic(commands::topic::TopicArgs),
+    Subscription(commands::subscription::SubscriptionArgs),
+    Queue(commands::queue::QueueArgs),
+    Send(commands::send::SendArgs),
+    Completions(commands::completions::Completions),
+}
+
+impl Command {
+    fn run(&self) -> Outcome {
+        match self {
+            Command::Rule(args) => args.run(),
+            Command::Topic(args) => args.run(),
+            Command::Subscription(args) => args.run(),
+            Command::Queue(args) => args.run(),
+            Command::Send(args) => args.run(),
+            Command::Completions(args) => {
+                args.run();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain!("{BAD}error:{BAD:#} {failure}");
+            failure.exit()
+        }
+    }
+}

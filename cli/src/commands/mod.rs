@@ -1,0 +1,50 @@
+//! Commands that talk to a running service: each is one or two of its actions and a way to print the answer.
+
+pub(crate) mod completions;
+pub(crate) mod queue;
+pub(crate) mod rule;
+pub(crate) mod send;
+pub(crate) mod subscription;
+pub(crate) mod topic;
+
+use crate::client::Client;
+use crate::failure::Failure;
+use serde_json::Value;
+use std::io::Read as _;
+use std::path::Path;
+
+/// Reads a file, or standard input for `-`.
+pub(crate) fn read_input(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::file(path, &error))?;
+        return Ok(bytes);
+    }
+    std::fs::read(path).map_err(|error| Failure::file(path, &error))
+}
+
+/// All pages of a list action.
+pub(crate) fn all_pages(
+    client: &Client,
+    action: &str,
+    parameters: &[(&str, String)],
+) -> Result<Vec<Value>, Failure> {
+    let mut items = Vec::new();
+    for page in 1u32.. {
+        let mut parameters = parameters.to_vec();
+        parameters.push(("PageNum", page.to_string()));
+        parameters.push(("PageSize", "50".to_owned()));
+        let mut data = client.action(action, &parameters)?;
+        let Some(Value::Array(rows)) = data.get_mut("PageData").map(Value::take) else {
+            break;
+        };
+        let last = rows.len() < 50;
+        items.extend(rows);
+        if last {
+            break;
+        }
+    }
+    Ok(items)
+}

@@ -1,0 +1,353 @@
+//! `carillon rule`: what is told to whom.
+
+use super::{all_pages, read_input};
+use crate::client::{Client, ServiceArgs};
+use crate::failure::{Failure, Outcome};
+use crate::output::{GOOD, plain, print_json, print_table, say};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Create, change, list and explain rules.
+#[derive(Debug, Args)]
+pub(crate) struct RuleArgs {
+    #[command(flatten)]
+    service: ServiceArgs,
+    #[command(subcommand)]
+    command: RuleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RuleCommand {
+    /// Create a rule.
+    Create(Definition),
+    /// Replace a rule, in one step: at no moment do neither or both hold.
+    Update(Definition),
+    /// Delete a rule, with the topic and subscriptions that were made for it.
+    Delete(Named),
+    /// List rules.
+    List {
+        /// Product whose rules to list.
+        #[arg(long, default_value = "oss")]
+        product: String,
+        /// Only rules whose name contains this.
+        #[arg(long, value_name = "TEXT")]
+        containing: Option<String>,
+    },
+    /// Show one rule.
+    Show(Named),
+    /// Let a disabled rule cover events again.
+    Enable(Named),
+    /// Let a rule cover nothing for a while; its events fall to the default rule.
+    Disable(Named),
+    /// Tell why each rule does or does not cover an event.
+    Explain {
+        /// File with one event (an element of the seeds' `events` array, or a whole body), or - for standard input.
+        event: PathBuf,
+        /// Product of the event.
+        #[arg(long, default_value = "oss")]
+        product: String,
+    },
+    /// Show which events a rule would take, and from which rule, before it is created.
+    Preview {
+        #[command(flatten)]
+        definition: Definition,
+        /// File of events, one a line; without it, the recent history of the service.
+        #[arg(long, value_name = "FILE")]
+        events: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// Name of the rule.
+    name: String,
+    /// Its product.
+    #[arg(long, default_value = "oss")]
+    product: String,
+}
+
+/// A rule by options, or from a file of one rule object.
+#[derive(Debug, Args)]
+struct Definition {
+    /// Name of the rule; DefaultEnRule is the default rule.
+    #[arg(required_unless_present = "file")]
+    name: Option<String>,
+    /// Read the rule from a file instead: one object of a rule file, or an array of them.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "event_types", "full_names", "prefixes", "suffixes", "both", "queues", "https", "topic"])]
+    file: Option<PathBuf>,
+    /// Its product.
+    #[arg(long, default_value = "oss")]
+    product: String,
+    /// Event type, for example ObjectCreated:PutObject or ObjectCreated:*; may be repeated.
+    #[arg(long = "event-type", value_name = "TYPE")]
+    event_types: Vec<String>,
+    /// Resource by full name, bucket/key; a bucket alone covers all of it; may be repeated.
+    #[arg(long = "full-name", value_name = "NAME")]
+    full_names: Vec<String>,
+    /// Resources that begin so; may be repeated.
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    prefixes: Vec<String>,
+    /// Resources that end so; may be repeated.
+    #[arg(long = "suffix", value_name = "SUFFIX")]
+    suffixes: Vec<String>,
+    /// Resources that begin and end so; may be repeated.
+    #[arg(long = "prefix-suffix", num_args = 2, value_names = ["PREFIX", "SUFFIX"])]
+    both: Vec<String>,
+    /// Queue to tell; may be repeated.
+    #[arg(long = "queue", value_name = "QUEUE")]
+    queues: Vec<String>,
+    /// HTTP endpoint to tell; may be repeated.
+    #[arg(long = "http", value_name = "URL")]
+    https: Vec<String>,
+    /// Topic to publish to; excludes the other endpoints.
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+}
+
+impl RuleArgs {
+    pub(crate) fn run(&self) -> Outcome {
+        let client = self.service.client()?;
+        match &self.command {
+            RuleCommand::Create(definition) => {
+                self.put(&client, "CreateEventRule", definition, "created")
+            }
+            RuleCommand::Update(definition) => {
+                self.put(&client, "UpdateEventRule", definition, "replaced")
+            }
+            RuleCommand::Delete(named) => self.act(&client, "DeleteEventRule", named, "deleted"),
+            RuleCommand::Enable(named) => self.act(&client, "EnableEventRule", named, "enabled"),
+            RuleCommand::Disable(named) => self.act(&client, "DisableEventRule", named, "disabled"),
+            RuleCommand::List {
+                product,
+                containing,
+            } => self.list(&client, product, containing.as_deref()),
+            RuleCommand::Show(named) => {
+                let rule = client.action("GetEventRule", &named.parameters())?;
+                self.show(&rule)
+            }
+            RuleCommand::Explain { event, product } => self.explain(&client, event, product),
+            RuleCommand::Preview { definition, events } => {
+                self.preview(&client, definition, events.as_ref())
+            }
+        }
+    }
+
+    fn put(&self, client: &Client, action: &str, definition: &Definition, done: &str) -> Outcome {
+        for rule in definition.rules()? {
+            client.action(action, &parameters(&rule))?;
+            let name = plain(&rule["RuleName"]);
+            if self.service.json {
+                print_json(&json!({"RuleName": name, "Done": done}));
+            } else {
+                say!("{GOOD}{done}{GOOD:#} rule {name}");
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&self, client: &Client, action: &str, named: &Named, done: &str) -> Outcome {
+        client.action(action, &named.parameters())?;
+        if self.service.json {
+            print_json(&json!({"RuleName": named.name, "Done": done}));
+        } else {
+            say!("{GOOD}{done}{GOOD:#} rule {}", named.name);
+        }
+        Ok(())
+    }
+
+    fn list(&self, client: &Client, product: &str, containing: Option<&str>) -> Outcome {
+        let mut parameters = vec![("ProductName", product.to_owned())];
+        parameters.extend(containing.map(|text| ("RuleName", text.to_owned())));
+        let rules = all_pages(client, "ListEventRules", &parameters)?;
+        if self.service.json {
+            print_json(&Value::from(rules));
+            return Ok(());
+        }
+        let rows = rules
+            .iter()
+            .map(|rule| {
+                vec![
+                    plain(&rule["RuleName"]),
+                    state(rule).to_owned(),
+                    list_of(&rule["EventTypes"], plain),
+                    resources(&rule["MatchRules"]),
+                    list_of(&rule["Subscriptions"], endpoint),
+                ]
+            })
+            .collect();
+        print_table(
+            &["rule", "state", "event types", "resources", "endpoints"],
+            rows,
+        );
+        Ok(())
+    }
+
+    fn show(&self, rule: &Value) -> Outcome {
+        if self.service.json {
+            print_json(rule);
+            return Ok(());
+        }
+        let rows = [
+            ("rule", plain(&rule["RuleName"])),
+            ("state", state(rule).to_owned()),
+            ("event types", list_of(&rule["EventTypes"], plain)),
+            ("resources", resources(&rule["MatchRules"])),
+            ("endpoints", list_of(&rule["Subscriptions"], endpoint)),
+            ("topic", plain(&rule["TopicName"])),
+        ];
+        for (name, value) in rows {
+            say!("{name:<12} {value}");
+        }
+        Ok(())
+    }
+
+    fn explain(&self, client: &Client, event: &std::path::Path, product: &str) -> Outcome {
+        let event = String::from_utf8(read_input(event)?)
+            .map_err(|_| Failure::Unusable("the event is not UTF-8".into()))?;
+        let answer = client.action(
+            "ExplainEvent",
+            &[("ProductName", product.to_owned()), ("Event", event)],
+        )?;
+        match answer["Text"].as_str() {
+            Some(text) if !self.service.json => say!("{}", text.trim_end()),
+            _ => print_json(&answer),
+        }
+        Ok(())
+    }
+
+    fn preview(
+        &self,
+        client: &Client,
+        definition: &Definition,
+        events: Option<&PathBuf>,
+    ) -> Outcome {
+        for rule in definition.rules()? {
+            let mut parameters = parameters(&rule);
+            if let Some(path) = events {
+                let text = String::from_utf8(read_input(path)?)
+                    .map_err(|_| Failure::Unusable(format!("{} is not UTF-8", path.display())))?;
+                parameters.push(("Events", text));
+            }
+            let answer = client.action("PreviewEventRule", &parameters)?;
+            match answer["Text"].as_str() {
+                Some(text) if !self.service.json => say!("{}", text.trim_end()),
+                _ => print_json(&answer),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Named {
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("ProductName", self.product.clone()),
+            ("RuleName", self.name.clone()),
+        ]
+    }
+}
+
+impl Definition {
+    /// The rule or rules, as objects of a rule file.
+    fn rules(&self) -> Result<Vec<Value>, Failure> {
+        if let Some(path) = &self.file {
+            let value: Value = serde_json::from_slice(&read_input(path)?).map_err(|error| {
+                Failure::Unusable(format!("{} is not a rule file: {error}", path.display()))
+            })?;
+            return match value {
+                Value::Array(rules) => Ok(rules),
+                rule @ Value::Object(_) => Ok(vec![rule]),
+                _ => Err(Failure::Unusable(format!(
+                    "{} is not a rule file: want one rule object, or an array of them",
+                    path.display()
+                ))),
+            };
+        }
+        let name = self.name.as_deref().unwrap_or_default();
+        let mut rule = json!({"ProductName": self.product, "RuleName": name});
+        let types: Vec<&str> = match (name, self.event_types.as_slice()) {
+            (carillon_core::rule::DEFAULT_RULE, []) => {
+                vec![carillon_core::rule::DEFAULT_EVENT_TYPE]
+            }
+            (_, types) => types.iter().map(String::as_str).collect(),
+        };
+        rule["EventTypes"] = types.into();
+        let full = self.full_names.iter().map(|name| json!([{"Name": name}]));
+        let prefixes = self
+            .prefixes
+            .iter()
+            .map(|prefix| json!([{"Prefix": prefix}]));
+        let suffixes = self
+            .suffixes
+            .iter()
+            .map(|suffix| json!([{"Suffix": suffix}]));
+        let both = self
+            .both
+            .chunks(2)
+            .map(|ends| json!([{"Prefix": ends[0], "Suffix": ends[1]}]));
+        let alternatives: Vec<Value> = full.chain(prefixes).chain(suffixes).chain(both).collect();
+        if !alternatives.is_empty() {
+            rule["MatchRules"] = alternatives.into();
+        }
+        let told =
+            |kind: &str, value: &String| json!({"EndpointType": kind, "EndpointValue": value});
+        let endpoints: Vec<Value> = (self.queues.iter().map(|queue| told("queue", queue)))
+            .chain(self.https.iter().map(|url| told("http", url)))
+            .chain(self.topic.iter().map(|topic| told("topic", topic)))
+            .collect();
+        rule["Endpoints"] = endpoints.into();
+        Ok(vec![rule])
+    }
+}
+
+/// A rule object as parameters of an action: strings as they are, structures as compact JSON.
+pub(crate) fn parameters(rule: &Value) -> Vec<(&str, String)> {
+    let Value::Object(members) = rule else {
+        return Vec::new();
+    };
+    members
+        .iter()
+        .map(|(name, value)| (name.as_str(), plain(value)))
+        .collect()
+}
+
+fn state(rule: &Value) -> &'static str {
+    match rule["Enabled"].as_bool() {
+        Some(false) => "disabled",
+        _ => "enabled",
+    }
+}
+
+fn list_of(value: &Value, print: impl Fn(&Value) -> String) -> String {
+    let items = value.as_array().into_iter().flatten().map(print);
+    items.collect::<Vec<_>>().join(", ")
+}
+
+fn endpoint(value: &Value) -> String {
+    format!(
+        "{}:{}",
+        plain(&value["EndpointType"]),
+        plain(&value["EndpointValue"])
+    )
+}
+
+fn resources(rules: &Value) -> String {
+    let clause = |clause: &Value| {
+        let not = if clause["MatchState"] == json!(false) {
+            "not "
+        } else {
+            ""
+        };
+        match (&clause["Name"], &clause["Prefix"], &clause["Suffix"]) {
+            (Value::String(name), _, _) => format!("{not}{name}"),
+            (_, prefix, suffix) => format!("{not}{}*{}", plain(prefix), plain(suffix)),
+        }
+    };
+    let alternatives = rules.as_array().into_iter().flatten();
+    let all = alternatives.map(|all| {
+        let clauses = all.as_array().into_iter().flatten().map(clause);
+        clauses.collect::<Vec<_>>().join(" and ")
+    });
+    all.collect::<Vec<_>>().join(", ")
+}
