@@ -97,14 +97,14 @@ pub async fn handle(ports: &Ports, batch: &[QueueRecord]) -> BatchOutcome {
         round.finish().into_iter().unzip();
     if !messages.is_empty() {
         let results = ports.stages.send(Stage::Deliver, messages).await;
-        for (result, records) in results.into_iter().zip(senders) {
-            if let Err(error) = result {
-                failed.extend(
-                    records
-                        .into_iter()
-                        .map(|record| (record, error.to_string())),
-                );
-            }
+        for (message, records) in senders.into_iter().enumerate() {
+            let reason = match results.get(message) {
+                Some(Ok(())) => continue,
+                Some(Err(error)) => error.to_string(),
+                // A sender that says less than it was asked has promised nothing.
+                None => "the queue gave no answer for this message".to_owned(),
+            };
+            failed.extend(records.into_iter().map(|record| (record, reason.clone())));
         }
     }
     BatchOutcome {

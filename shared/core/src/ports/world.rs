@@ -126,7 +126,7 @@ pub struct PublishReceipt {
     /// Events accepted, all durable.
     pub accepted: usize,
     /// For OSS bodies of which at least one event is covered by a rule: whether the covered ones were handed over
-    /// (`x-oss-process-status`, seed 000, 3.1). `Err` holds the reason.
+    /// (`x-oss-process-status`, seed 000, 3.1). `Err` holds the reason, of a publisher that accepts before it hands over.
     pub status: Option<Result<(), String>>,
 }
 
@@ -137,8 +137,14 @@ pub enum PublishError {
     #[error("{0}")]
     Unreadable(String),
     /// The service cannot take it now: the publisher may send it again.
-    #[error("not accepted: {0}")]
-    Unavailable(String),
+    #[error("not accepted: {reason}; send it again later")]
+    Unavailable {
+        /// Why.
+        reason: String,
+        /// Whether it is an OSS body of which a rule covers at least one event: then the answer carries
+        /// `x-oss-process-status` with `Fail` and the reason (seed 000, 3.1).
+        covered: bool,
+    },
 }
 
 /// Takes events in by direct publish.
