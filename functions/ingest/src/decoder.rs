@@ -1,0 +1,211 @@
+//! What goes in beside the body, and what comes out.
+
+use crate::error::DecodeError;
+use crate::settings::Settings;
+use carillon_core::envelope::MAX_MESSAGE;
+use carillon_core::event::{Event, Timestamp};
+use carillon_core::rule::RuleName;
+use std::fmt;
+use std::str::FromStr;
+
+/// What is known of a body besides its text. `Hint::default()` knows nothing: the body speaks for itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hint {
+    /// `x-carillon-product`: `oss`, `dm`, `viapi` or a product of the user's own. A body that turns out to be of
+    /// another product is refused.
+    pub product: Option<String>,
+    /// Headers that came with the body, names in lower case: CloudEvents in binary form say who and what by `ce-...`;
+    /// `x-carillon-event-type` and `x-carillon-resource` name what a bare body of an own product does not.
+    pub headers: Vec<(String, String)>,
+    /// The shape to read the body as, instead of finding out (`--source`).
+    pub source: Option<SourceKind>,
+    /// When the body arrived: the time of events that do not say.
+    pub received: Timestamp,
+}
+
+/// What came of a body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// The events, in the body's order.
+    pub events: Vec<Event>,
+    /// What was understood and tells nobody anything, each with its reason: `s3:TestEvent`, a job still running, a
+    /// failed operation.
+    pub ignored: Vec<String>,
+    /// Records that cannot be read, beside others that can. A body of which nothing can be read is an error instead.
+    pub refused: Vec<Refused>,
+    /// What the body was, envelopes taken off; of several, the last.
+    pub kind: Option<SourceKind>,
+}
+
+/// One record that cannot be read, in a body whose other records can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// A body with this record alone, fit to be sent again once its fault is mended.
+    pub body: String,
+    /// Why.
+    pub reason: DecodeError,
+}
+
+impl Decoded {
+    /// For a publisher who is there to be told: the events, or the reason why one of them cannot be read.
+    ///
+    /// # Errors
+    /// The first refused record's reason.
+    pub fn all_or_nothing(mut self) -> Result<Self, DecodeError> {
+        if self.refused.is_empty() {
+            Ok(self)
+        } else {
+            Err(self.refused.swap_remove(0).reason)
+        }
+    }
+}
+
+macro_rules! source_kinds {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// What a body can be.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum SourceKind {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl SourceKind {
+            /// All kinds, in the order of the documentation.
+            pub const ALL: &[SourceKind] = &[$(SourceKind::$name,)+];
+
+            /// The name, as `--source` takes it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(SourceKind::$name => $text,)+
+                }
+            }
+        }
+    };
+}
+
+source_kinds! {
+    /// S3's own notification, or that of MinIO or Ceph RGW: `Records` with an `eventSource` that ends in `:s3`.
+    S3 = "s3",
+    /// An EventBridge event from S3.
+    EventBridgeS3 = "eventbridge-s3",
+    /// A CloudTrail record of S3, in EventBridge or bare.
+    CloudTrail = "cloudtrail",
+    /// An OSS body (seed 000, 3.1).
+    Oss = "oss",
+    /// Mail text (seed 000, 2).
+    Mail = "mail",
+    /// A notification or an event of Amazon SES.
+    Ses = "ses",
+    /// A job result in the seeds' form (seed 000, 4.1).
+    Job = "job",
+    /// Completion of a Rekognition Video or Textract job.
+    Recognition = "recognition",
+    /// A MediaConvert job's change of state.
+    MediaConvert = "mediaconvert",
+    /// A Transcribe job's change of state.
+    Transcribe = "transcribe",
+    /// A Bedrock Data Automation job's change of state.
+    Bedrock = "bedrock",
+    /// An event of a product of the user's own.
+    Own = "own",
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for SourceKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        SourceKind::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| {
+                let known: Vec<&str> = SourceKind::ALL.iter().map(|kind| kind.as_str()).collect();
+                format!(
+                    "there is no source {text:?}: give one of {}",
+                    known.join(", ")
+                )
+            })
+    }
+}
+
+/// What one record turned out to be.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Event(Box<Event>),
+    Ignored(String),
+}
+
+/// One decoding under way.
+pub(crate) struct Decoder<'a> {
+    pub(crate) hint: &'a Hint,
+    pub(crate) settings: &'a Settings,
+    pub(crate) out: Decoded,
+}
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(hint: &'a Hint, settings: &'a Settings) -> Self {
+        Decoder {
+            hint,
+            settings,
+            out: Decoded::default(),
+        }
+    }
+
+    /// Takes in what a source made of one record; `body` gives a body with that record alone, should it be refused.
+    pub(crate) fn take(
+        &mut self,
+        kind: SourceKind,
+        verdict: Result<Verdict, DecodeError>,
+        body: impl FnOnce() -> String,
+    ) {
+        self.out.kind = Some(kind);
+        match verdict.and_then(fits) {
+            Ok(Verdict::Event(event)) => self.out.events.push(*event),
+            Ok(Verdict::Ignored(why)) => self.out.ignored.push(why),
+            Err(reason) => self.out.refused.push(Refused {
+                body: body(),
+                reason,
+            }),
+        }
+    }
+
+    /// Ends the decoding: a body of which nothing at all could be read is refused as a whole.
+    pub(crate) fn finish(self) -> Result<Decoded, DecodeError> {
+        let mut out = self.out;
+        if !out.events.is_empty() || !out.ignored.is_empty() || out.refused.is_empty() {
+            return Ok(out);
+        }
+        let more = out.refused.len() - 1;
+        let first = out.refused.swap_remove(0).reason;
+        Err(match more {
+            0 => first,
+            more => DecodeError::AllRefused {
+                first: Box::new(first),
+                more,
+            },
+        })
+    }
+}
+
+/// Refuses an event whose published form, with the longest rule name there can be, would not fit a message.
+pub(crate) fn fits(verdict: Verdict) -> Result<Verdict, DecodeError> {
+    let Verdict::Event(event) = &verdict else {
+        return Ok(verdict);
+    };
+    let len = event.body.published_len(RuleName::MAX_LEN);
+    if len <= MAX_MESSAGE {
+        return Ok(verdict);
+    }
+    Err(DecodeError::TooLarge {
+        event_type: event.event_type.to_string(),
+        resource: crate::lenient::shorten(&event.resource, 128),
+        len,
+        limit: MAX_MESSAGE,
+    })
+}

@@ -1,0 +1,206 @@
+//! The stage: bodies in, packed events out.
+
+use crate::decoder::{Decoded, Hint};
+use crate::error::DecodeError;
+use crate::settings::Settings;
+use carillon_core::delivery::{DeadLetter, DeadLetterContent};
+use carillon_core::envelope::Packer;
+use carillon_core::event::Timestamp;
+use carillon_core::ports::{
+    BatchOutcome, Clock, DeadLetterStore, OutgoingMessage, QueueRecord, Stage, StageSender,
+};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// What the stage asks of the world.
+#[derive(Clone)]
+pub struct Ports {
+    /// Takes the events, packed.
+    pub stages: Arc<dyn StageSender>,
+    /// Takes what cannot be read.
+    pub dead_letters: Arc<dyn DeadLetterStore>,
+    /// Time of arrival, for events that do not say when they happened.
+    pub clock: Arc<dyn Clock>,
+    /// How to decode.
+    pub settings: Arc<Settings>,
+}
+
+/// Decodes a batch of raw bodies and sends their events on to match.
+pub async fn handle(ports: &Ports, batch: &[QueueRecord]) -> BatchOutcome {
+    handle_by(ports, batch, crate::decode).await
+}
+
+/// [`handle`] with a decoder of the caller's: the tests give one that panics.
+async fn handle_by(
+    ports: &Ports,
+    batch: &[QueueRecord],
+    decode: impl Fn(&[u8], &Hint, &Settings) -> Result<Decoded, DecodeError>,
+) -> BatchOutcome {
+    let now = ports.clock.now();
+    let hint = Hint {
+        received: now,
+        ..Hint::default()
+    };
+    let mut failed: BTreeMap<usize, String> = BTreeMap::new();
+    let mut letters: Vec<(usize, DeadLetter)> = Vec::new();
+    let mut packer = Packer::new();
+    // Which records have events in each message.
+    let mut carried: Vec<Vec<usize>> = Vec::new();
+
+    for (index, record) in batch.iter().enumerate() {
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            decode(record.body.as_bytes(), &hint, &ports.settings)
+        }));
+        let decoded = match decoded {
+            Ok(Ok(decoded)) => decoded,
+            Ok(Err(error)) => {
+                letters.push((index, letter(now, error.to_string(), record.body.clone())));
+                continue;
+            }
+            Err(_) => {
+                failed.insert(index, "decoding this record panicked".to_owned());
+                continue;
+            }
+        };
+        for reason in decoded.ignored {
+            tracing::debug!(record = record.id, reason, "nothing to tell");
+        }
+        letters.extend(
+            decoded
+                .refused
+                .into_iter()
+                .map(|refused| (index, letter(now, refused.reason.to_string(), refused.body))),
+        );
+        for event in &decoded.events {
+            match packer.push(event) {
+                Ok(message) => {
+                    if carried.len() <= message {
+                        carried.resize_with(message + 1, Vec::new);
+                    }
+                    if carried[message].last() != Some(&index) {
+                        carried[message].push(index);
+                    }
+                }
+                Err(too_large) => {
+                    letters.push((
+                        index,
+                        letter(now, too_large.to_string(), record.body.clone()),
+                    ));
+                }
+            }
+        }
+    }
+
+    // Letters first: a record is only let go once its unreadable part is kept.
+    if !letters.is_empty() {
+        let (records, letters): (Vec<usize>, Vec<DeadLetter>) = letters.into_iter().unzip();
+        for letter in &letters {
+            tracing::warn!(reason = letter.reason, "record refused");
+        }
+        if let Err(error) = ports.dead_letters.put(letters).await {
+            failed.extend(
+                records
+                    .into_iter()
+                    .map(|record| (record, error.to_string())),
+            );
+        }
+    }
+
+    // A record that comes again sends its events twice; their ids are equal, and receivers can drop the double.
+    let messages: Vec<OutgoingMessage> = packer
+        .finish()
+        .into_iter()
+        .map(OutgoingMessage::new)
+        .collect();
+    if !messages.is_empty() {
+        let results = ports.stages.send(Stage::Match, messages).await;
+        for (message, records) in carried.into_iter().enumerate() {
+            let reason = match results.get(message) {
+                Some(Ok(())) => continue,
+                Some(Err(error)) => error.to_string(),
+                // A sender that says less than it was asked has promised nothing.
+                None => "the queue gave no answer for this message".to_owned(),
+            };
+            failed.extend(records.into_iter().map(|record| (record, reason.clone())));
+        }
+    }
+    BatchOutcome {
+        failed: failed
+            .into_iter()
+            .map(|(record, reason)| (batch[record].id.clone(), reason))
+            .collect(),
+    }
+}
+
+fn letter(at: Timestamp, reason: String, body: String) -> DeadLetter {
+    DeadLetter {
+        at,
+        reason,
+        content: DeadLetterContent::Record {
+            stage: Stage::Ingest.as_str().to_owned(),
+            body,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carillon_core::ports::{QueueError, StoreError};
+
+    struct Nothing;
+
+    #[async_trait::async_trait]
+    impl StageSender for Nothing {
+        async fn send(
+            &self,
+            _: Stage,
+            messages: Vec<OutgoingMessage>,
+        ) -> Vec<Result<(), QueueError>> {
+            messages.iter().map(|_| Ok(())).collect()
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl DeadLetterStore for Nothing {
+        async fn put(&self, _: Vec<DeadLetter>) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    impl Clock for Nothing {
+        fn now(&self) -> Timestamp {
+            Timestamp::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_whose_decoding_panics_fails_alone() {
+        let nothing = Arc::new(Nothing);
+        let ports = Ports {
+            stages: nothing.clone(),
+            dead_letters: nothing.clone(),
+            clock: nothing,
+            settings: Arc::default(),
+        };
+        let batch: Vec<QueueRecord> = ["good", "bad", "good"]
+            .iter()
+            .enumerate()
+            .map(|(index, body)| QueueRecord {
+                id: index.to_string(),
+                body: (*body).to_owned(),
+                receive_count: 1,
+            })
+            .collect();
+        let outcome = handle_by(&ports, &batch, |body, _, _| {
+            assert_ne!(body, b"bad", "this panic is the test's own");
+            Ok(Decoded::default())
+        })
+        .await;
+        assert_eq!(
+            outcome.failed,
+            [("1".to_owned(), "decoding this record panicked".to_owned())]
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! Values as real sources write them: a text may be a number, a number may be a text, and either may be `null`.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A text, borrowed from the body whenever it holds no escapes. Absent, `null` and `""` are one: empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+impl Text<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text, if there is one.
+    pub(crate) fn known(&self) -> Option<&str> {
+        (!self.0.is_empty()).then_some(&*self.0)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text)))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Text<'de>, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Text<'de>, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Text<'de>, D::Error> {
+        inner.deserialize_any(TextVisitor)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+/// A whole number, written as a number or as a text (Ceph RGW writes `"size":"1024"`). Absent, `null` and `""` are
+/// unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Whole(pub(crate) Option<i64>);
+
+struct WholeVisitor;
+
+impl<'de> Visitor<'de> for WholeVisitor {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
+        Ok(Whole(Some(number)))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
+        i64::try_from(number)
+            .map(|number| Whole(Some(number)))
+            .map_err(|_| E::custom(format_args!("{number} is larger than 9223372036854775807")))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
+        // CloudTrail writes byte counts as floats (`1024.0`); up to 2^53 each is exact.
+        if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 {
+            #[allow(clippy::cast_possible_truncation)]
+            Ok(Whole(Some(number as i64)))
+        } else {
+            Err(E::custom(format_args!("{number} is not a whole number")))
+        }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Whole, E> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Whole(None));
+        }
+        text.parse()
+            .map(|number| Whole(Some(number)))
+            .map_err(|_| E::custom(format_args!("{text:?} is not a whole number")))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Whole, E> {
+        Ok(Whole(None))
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Whole, E> {
+        Ok(Whole(None))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Whole, D::Error> {
+        inner.deserialize_any(WholeVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+/// A value of at most `limit` characters, for an error message.
+pub(crate) fn shorten(value: &str, limit: usize) -> String {
+    let mut short: String = value.chars().take(limit).collect();
+    if short.len() < value.len() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,83 @@
+//! What an operator may decide about decoding. Every default is what a new installation wants.
+
+use crate::source::vision::Selector;
+use std::collections::BTreeSet;
+
+/// Settings of ingest. `Settings::default()` needs no configuration at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Account that owns the buckets: `ownerIdentity` and the ARN of an event that does not say (S3's own events name
+    /// an opaque owner). Default `000000000000`.
+    pub account: String,
+    /// Region for events that do not say. Default `us-east-1`.
+    pub region: String,
+    /// Principals by which replication writes: an event of theirs is `ObjectReplication:*`. A role's unique id
+    /// (`AROA...`), or any principal id as the events carry it. Default none: a replica cannot be told from an upload.
+    pub replication_roles: BTreeSet<String>,
+    /// Where `deltaSize` of a created object comes from.
+    pub delta_size: DeltaSize,
+    /// Events that the source has and the seeds do not know (a restore that began, a head request). Default: passed
+    /// over, so that the default rule is not flooded with names of our invention.
+    pub invented: Invented,
+    /// Whether Intelligent-Tiering's moves count as `ObjectModified:ChangeStorageClass`. Default no: the seeds' type
+    /// tells of lifecycle rules, and a tiering bucket moves much.
+    pub tiering_is_storage_class: bool,
+    /// Which object operations are taken from CloudTrail.
+    pub cloudtrail: CloudTrailScope,
+    /// Whether CloudTrail's `DeleteObjects` becomes one `ObjectRemoved:DeleteObjects` with an empty key. Default no:
+    /// the record names no keys, and S3 itself reports each key as `ObjectRemoved:DeleteObject`.
+    pub keyless_delete_objects: bool,
+    /// Whether user metadata named `x-amz-meta-x-NAME` becomes `xVars` member `x:NAME`, from stores whose events carry
+    /// the metadata (MinIO, Ceph). Default no.
+    pub x_vars_from_metadata: bool,
+    /// Which vision event type a media job ends as, beyond the built-in table; the first that fits wins, and a tag on
+    /// the job wins over all.
+    pub selectors: Vec<Selector>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            replication_roles: BTreeSet::new(),
+            delta_size: DeltaSize::default(),
+            invented: Invented::default(),
+            tiering_is_storage_class: false,
+            cloudtrail: CloudTrailScope::default(),
+            keyless_delete_objects: false,
+            x_vars_from_metadata: false,
+            selectors: Vec::new(),
+        }
+    }
+}
+
+/// S3 never says how large an overwritten object was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeltaSize {
+    /// The size of what was written: right for a new object, too large for an overwrite.
+    #[default]
+    Size,
+    /// Left out where it is not known.
+    Omit,
+}
+
+/// What becomes of an event that has no name in the seeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Invented {
+    /// Passed over, with a reason.
+    #[default]
+    Ignore,
+    /// Sent on under a name of our own, for example `ObjectRestore:StartRestore`.
+    Emit,
+}
+
+/// Which object operations are taken from CloudTrail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CloudTrailScope {
+    /// Only those that S3's own notifications lack: else each upload would be told twice.
+    #[default]
+    WhatS3Lacks,
+    /// All: for buckets that send no notifications themselves.
+    All,
+}
