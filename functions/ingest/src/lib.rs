@@ -37,6 +37,7 @@ mod error;
 mod handle;
 mod lenient;
 mod names;
+mod publish;
 mod settings;
 mod source;
 mod storage;
@@ -45,6 +46,7 @@ mod x_vars;
 pub use decoder::{Decoded, Hint, Refused, SourceKind};
 pub use error::{DecodeError, MAX_BODY, MAX_DEPTH};
 pub use handle::{Ports, handle};
+pub use publish::DirectPublish;
 pub use settings::{CloudTrailScope, DeltaSize, Invented, Settings};
 pub use source::vision::Selector;
 
