@@ -150,6 +150,10 @@ pub enum QueueError {
         /// Its limit.
         limit: u32,
     },
+    /// The queue will never take this: its text holds characters, or its attributes values, that the queue's service
+    /// does not know. Says which, and what to do.
+    #[error("{0}")]
+    Refused(String),
     /// The queue did not take the request now; it may later.
     #[error("the queue is not available: {0}")]
     Unavailable(String),
