@@ -4,7 +4,7 @@ use crate::decoder::{Decoded, Hint};
 use crate::error::DecodeError;
 use crate::settings::Settings;
 use carillon_core::delivery::{DeadLetter, DeadLetterContent};
-use carillon_core::envelope::Packer;
+use carillon_core::envelope::{RecordPacker, not_taken};
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{
     BatchOutcome, Clock, DeadLetterStore, OutgoingMessage, QueueRecord, Stage, StageSender,
@@ -44,9 +44,7 @@ async fn handle_by(
     };
     let mut failed: BTreeMap<usize, String> = BTreeMap::new();
     let mut letters: Vec<(usize, DeadLetter)> = Vec::new();
-    let mut packer = Packer::new();
-    // Which records have events in each message.
-    let mut carried: Vec<Vec<usize>> = Vec::new();
+    let mut packer = RecordPacker::new();
 
     for (index, record) in batch.iter().enumerate() {
         let decoded = catch_unwind(AssertUnwindSafe(|| {
@@ -73,21 +71,9 @@ async fn handle_by(
                 .map(|refused| (index, letter(now, refused.reason.to_string(), refused.body))),
         );
         for event in &decoded.events {
-            match packer.push(event) {
-                Ok(message) => {
-                    if carried.len() <= message {
-                        carried.resize_with(message + 1, Vec::new);
-                    }
-                    if carried[message].last() != Some(&index) {
-                        carried[message].push(index);
-                    }
-                }
-                Err(too_large) => {
-                    letters.push((
-                        index,
-                        letter(now, too_large.to_string(), record.body.clone()),
-                    ));
-                }
+            if let Err(too_large) = packer.push(index, event) {
+                let body = record.body.clone();
+                letters.push((index, letter(now, too_large.to_string(), body)));
             }
         }
     }
@@ -108,22 +94,14 @@ async fn handle_by(
     }
 
     // A record that comes again sends its events twice; their ids are equal, and receivers can drop the double.
-    let messages: Vec<OutgoingMessage> = packer
+    let (messages, carried): (Vec<OutgoingMessage>, Vec<Vec<usize>>) = packer
         .finish()
         .into_iter()
-        .map(OutgoingMessage::new)
-        .collect();
+        .map(|(body, records)| (OutgoingMessage::new(body), records))
+        .unzip();
     if !messages.is_empty() {
         let results = ports.stages.send(Stage::Match, messages).await;
-        for (message, records) in carried.into_iter().enumerate() {
-            let reason = match results.get(message) {
-                Some(Ok(())) => continue,
-                Some(Err(error)) => error.to_string(),
-                // A sender that says less than it was asked has promised nothing.
-                None => "the queue gave no answer for this message".to_owned(),
-            };
-            failed.extend(records.into_iter().map(|record| (record, reason.clone())));
-        }
+        failed.extend(not_taken(&results, carried));
     }
     BatchOutcome {
         failed: failed

@@ -23,7 +23,7 @@
 //! It attempts no delivery and parses no body: the rule's name is spliced into the text that ingest prepared.
 
 use carillon_core::delivery::{DeadLetter, DeadLetterContent, Delivery, Notification};
-use carillon_core::envelope::{Packer, open_events};
+use carillon_core::envelope::{RecordPacker, not_taken, open_events};
 use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
     BatchOutcome, Clock, DeadLetterStore, OutgoingMessage, QueueRecord, Stage, StageSender,
@@ -93,19 +93,11 @@ pub async fn handle(ports: &Ports, batch: &[QueueRecord]) -> BatchOutcome {
 
     // A record that will come again would send its deliveries twice: what it packed together with others cannot be
     // taken back, and the message ids let receivers drop the double. At least once, never less.
-    let (messages, senders): (Vec<OutgoingMessage>, Vec<Vec<usize>>) =
+    let (messages, carried): (Vec<OutgoingMessage>, Vec<Vec<usize>>) =
         round.finish().into_iter().unzip();
     if !messages.is_empty() {
         let results = ports.stages.send(Stage::Deliver, messages).await;
-        for (message, records) in senders.into_iter().enumerate() {
-            let reason = match results.get(message) {
-                Some(Ok(())) => continue,
-                Some(Err(error)) => error.to_string(),
-                // A sender that says less than it was asked has promised nothing.
-                None => "the queue gave no answer for this message".to_owned(),
-            };
-            failed.extend(records.into_iter().map(|record| (record, reason.clone())));
-        }
+        failed.extend(not_taken(&results, carried));
     }
     BatchOutcome {
         failed: failed
@@ -179,14 +171,7 @@ struct Round<'a> {
     snapshot: &'a Snapshot,
     now: Timestamp,
     hits: Hits,
-    packs: BTreeMap<(TopicName, SubscriptionName), Pack>,
-}
-
-#[derive(Default)]
-struct Pack {
-    packer: Packer,
-    /// For each message of the packer, the records in it, ascending.
-    records: Vec<Vec<usize>>,
+    packs: BTreeMap<(TopicName, SubscriptionName), RecordPacker>,
 }
 
 impl<'a> Round<'a> {
@@ -226,13 +211,12 @@ impl<'a> Round<'a> {
                 delivery.subscription.clone_from(&subscription.name);
                 let key = (topic.clone(), subscription.name.clone());
                 let pack = self.packs.entry(key).or_default();
-                match pack.packer.push(&delivery) {
-                    Ok(message) => pack.note(message, record),
-                    Err(error) => refused.push(DeadLetter {
+                if let Err(error) = pack.push(record, &delivery) {
+                    refused.push(DeadLetter {
                         at: self.now,
                         reason: error.to_string(),
                         content: DeadLetterContent::Delivery(Box::new(delivery.clone())),
-                    }),
+                    });
                 }
             }
         }
@@ -243,8 +227,7 @@ impl<'a> Round<'a> {
         let mut all = Vec::new();
         for ((topic, subscription), pack) in self.packs {
             let group = format!("{topic}/{subscription}");
-            let messages = pack.packer.finish().into_iter();
-            all.extend(messages.zip(pack.records).map(|(body, records)| {
+            all.extend(pack.finish().into_iter().map(|(body, records)| {
                 let message = OutgoingMessage {
                     group: Some(group.clone()),
                     ..OutgoingMessage::new(body)
@@ -253,17 +236,5 @@ impl<'a> Round<'a> {
             }));
         }
         all
-    }
-}
-
-impl Pack {
-    fn note(&mut self, message: usize, record: usize) {
-        if self.records.len() <= message {
-            self.records.resize_with(message + 1, Vec::new);
-        }
-        let records = &mut self.records[message];
-        if records.last() != Some(&record) {
-            records.push(record);
-        }
     }
 }

@@ -1,6 +1,10 @@
 //! Packing events and deliveries into queue messages: JSON with a version member `v`, at most 64 KiB each, since a
 //! queue request is billed by the 64 KiB (SQS prices).
 
+mod carried;
+
+pub use carried::{Carried, RecordPacker, not_taken};
+
 use crate::delivery::Delivery;
 use crate::event::Event;
 use serde::{Deserialize, Serialize};
