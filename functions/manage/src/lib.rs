@@ -1,1 +1,108 @@
-//! Carillon: manage.
+//! The control plane: SMQ's management API (version 2022-01-19), the MNS queue interface, and direct publish, as one
+//! router over the ports of core.
+//!
+//! ```no_run
+//! # async fn host(ports: carillon_manage::Ports) -> std::io::Result<()> {
+//! use carillon_manage::{Service, Settings, router};
+//!
+//! let service = Service::new(ports, Settings::default());
+//! let router = router(std::sync::Arc::new(service));
+//! # let _ = router;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Exact rules
+//!
+//! | path | what |
+//! |---|---|
+//! | `POST /`, `GET /` | management actions, named in header `x-acs-action` or parameter `Action`; see `rpc.rs` for the list |
+//! | `/queues`, `/queues/{name}`, `/queues/{name}/messages` | the MNS queue interface, XML |
+//! | `POST /events` | direct publish |
+//! | `GET /certs/{file}` | certificates of HTTP pushes |
+//! | `GET /healthz`, `GET /metrics` | liveness; Prometheus text |
+//!
+//! * With access keys, every request but `/healthz` and `/certs/` is signed: ACS3-HMAC-SHA256 at `/` and `/events`, MNS
+//!   HMAC-SHA1 at `/queues`, either ACS3 or HTTP Basic at `/metrics`. A key has one [`Role`]. Dates may be off by 15
+//!   minutes; an ACS3 nonce is taken once.
+//! * Without access keys, only requests that name a loopback host and come from no page of another origin are answered.
+//! * Every change of rules is judged on one version of the store and committed on that version: of two racing rules that
+//!   overlap, exactly one is created, and the other is told which rule it met and with which event.
+//! * Every refusal has a code and a message that names the field, the value and the cure ([`Refused`]).
+//!
+//! # What this crate will not do
+//!
+//! It opens no socket and keeps no data of its own: the host serves the router, and the ports hold everything. It makes
+//! no deliveries. Nonces and client tokens are held in memory and forgotten on a restart.
+
+mod actions;
+mod auth;
+mod error;
+mod events;
+mod gate;
+mod idempotency;
+mod ledger;
+mod metrics;
+mod params;
+mod queue;
+mod reply;
+mod rpc;
+mod service;
+
+pub use error::Refused;
+pub use service::{AccessKey, Limits, Overlap, Ports, Role, Service, Settings, UrlCheck};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use std::sync::Arc;
+
+/// The router. Host it as any axum router, or call it as a tower service.
+pub fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/", get(rpc::serve).post(rpc::serve).put(rpc::serve))
+        .route("/queues", any(queue::serve))
+        .route("/queues/", any(queue::serve))
+        .route("/queues/{*rest}", any(queue::serve))
+        .route("/events", post(events::serve))
+        .route("/certs/{file}", get(certificate))
+        .route("/healthz", get(health))
+        .route("/metrics", get(metrics::serve))
+        .fallback(nowhere)
+        // The gate bounds bodies itself, and says so in the caller's dialect.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(service)
+}
+
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+async fn certificate(State(service): State<Arc<Service>>, Path(file): Path<String>) -> Response {
+    match service
+        .ports
+        .certificates
+        .as_ref()
+        .and_then(|certificates| certificates.pem(&file))
+    {
+        Some(pem) => reply::text(200, "application/x-pem-file", pem),
+        None => {
+            let refused = Refused::new(
+                404,
+                "NotFound",
+                "there is no such certificate: take the URL that pushes carry",
+            );
+            reply::failure(&refused, &service.request_id())
+        }
+    }
+}
+
+async fn nowhere(State(service): State<Arc<Service>>) -> Response {
+    let refused = Refused::new(
+        404,
+        "NotFound",
+        "there is nothing at this path: POST / manages, /queues/{name}/messages holds messages, POST /events publishes",
+    );
+    reply::failure(&refused, &service.request_id())
+}

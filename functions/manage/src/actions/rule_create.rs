@@ -1,0 +1,236 @@
+//! CreateEventRule: a rule, the topic it publishes to and that topic's subscriptions, in one transaction.
+
+use crate::error::Refused;
+use crate::ledger::{Books, View};
+use crate::params::Params;
+use crate::rpc::{Answer, Call};
+use crate::service::{Overlap, Service};
+use carillon_core::event::Timestamp;
+use carillon_core::ports::{Change, QueueError};
+use carillon_core::rule::{
+    Endpoint, EndpointKind, EndpointSpec, MatchRuleSpec, Resources, Rule, RuleSpec,
+};
+use carillon_core::topic::{QueueName, Subscription, Target, Topic, TopicName, auto_names};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Form of `MatchRules`, for errors.
+const MATCH_RULES: &str =
+    r#"[[{"Prefix": "bucket/folder/", "Suffix": ".jpg"}], [{"Name": "bucket/key"}]]"#;
+/// Form of an endpoint, for errors.
+const ENDPOINT: &str = r#"{"EndpointType": "queue", "EndpointValue": "name"}"#;
+/// Delivery modes of the vendor. Both end the same here: every rule publishes to a topic, and a `DIRECT` rule's one
+/// queue hangs on that.
+const MODES: [&str; 2] = ["BROADCAST", "DIRECT"];
+
+/// Creates a rule.
+pub(crate) async fn create(call: Call<'_>) -> Answer {
+    let Call {
+        service, params, ..
+    } = call;
+    let spec = read_spec(params)?;
+    let token = params.text("ClientToken");
+    let asked = format!("CreateEventRule{}", params.canonical());
+    let name = spec.rule_name.clone();
+    if service.tokens.seen(token, &asked, service.now())? {
+        return Ok(Some(json!(name)));
+    }
+    let rule = validate(service, spec)?;
+    check_endpoints(service, &rule.endpoints).await?;
+    let draw = service.ports.random.draw();
+    service
+        .ledger
+        .change(|view, books| {
+            let now = service.now();
+            if view.rule(&rule.product, &rule.name).is_some() {
+                return Err(Refused::exists(&rule.name));
+            }
+            let held = view.rules.get(&rule.product).map_or(0, |rules| rules.len());
+            limit(
+                "rules of product",
+                rule.product.as_str(),
+                held + 1,
+                service.settings.limits.rules_per_product,
+            )?;
+            let mut rule = rule.clone();
+            rule.created = now;
+            let mut changes = Vec::new();
+            rule.topic = Some(attach(service, &rule, view, now, draw, &mut changes)?);
+            enter(service, view, books, &rule)?;
+            changes.push(Change::PutRule(rule));
+            Ok((changes, ()))
+        })
+        .await?;
+    service.tokens.keep(token, asked, service.now());
+    Ok(Some(json!(name)))
+}
+
+/// Reads the parameters of a rule.
+pub(crate) fn read_spec(params: &Params) -> Result<RuleSpec, Refused> {
+    params.parsed("DeliveryMode", |mode| {
+        if MODES.contains(&mode) {
+            Ok(())
+        } else {
+            Err("give BROADCAST or DIRECT, or leave it out")
+        }
+    })?;
+    Ok(RuleSpec {
+        product_name: params.require("ProductName")?.to_owned(),
+        rule_name: params.require("RuleName")?.to_owned(),
+        event_types: params.list("EventTypes")?.unwrap_or_default(),
+        match_rules: params.json::<Vec<Vec<MatchRuleSpec>>>("MatchRules", MATCH_RULES)?,
+        endpoint: params.json::<EndpointSpec>("Endpoint", ENDPOINT)?,
+        endpoints: params.json::<Vec<EndpointSpec>>("Endpoints", &format!("[{ENDPOINT}]"))?,
+    })
+}
+
+/// Validates a rule by itself, limits included.
+pub(crate) fn validate(service: &Service, spec: RuleSpec) -> Result<Rule, Refused> {
+    let rule = Rule::from_spec(spec).map_err(|faults| Refused::faults(&faults))?;
+    let limits = &service.settings.limits;
+    let name = rule.name.as_str();
+    limit(
+        "endpoints of rule",
+        name,
+        rule.endpoints.len(),
+        limits.endpoints_per_rule,
+    )?;
+    if let Resources::AnyOf(any) = &rule.resources {
+        limit(
+            "resource descriptions (MatchRules) of rule",
+            name,
+            any.len(),
+            limits.patterns_per_rule,
+        )?;
+    }
+    Ok(rule)
+}
+
+fn limit(what: &str, whose: &str, would_be: usize, limit: usize) -> Result<(), Refused> {
+    if would_be <= limit {
+        return Ok(());
+    }
+    Err(Refused::new(
+        400,
+        "EventRuleExceedLimit",
+        format!(
+            "{what} {whose:?}: there would be {would_be}, the limit is {limit}; remove some, or raise the limit"
+        ),
+    ))
+}
+
+/// Checks what lies outside the rules: that queues exist, and that URLs may be pushed to.
+pub(crate) async fn check_endpoints(
+    service: &Service,
+    endpoints: &[Endpoint],
+) -> Result<(), Refused> {
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        match endpoint.kind {
+            EndpointKind::Queue => {
+                let queue = queue_name(index, &endpoint.value)?;
+                match service.ports.queues.get(&queue).await {
+                    Ok(_) => {}
+                    Err(QueueError::NotExist(_)) => return Err(Refused::no_queue(queue.as_str())),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            EndpointKind::Http => check_url(
+                service,
+                &format!("Endpoints[{index}].EndpointValue"),
+                &endpoint.value,
+            )?,
+            EndpointKind::Topic => {}
+        }
+    }
+    Ok(())
+}
+
+/// The first of the two checks of a push's address.
+pub(crate) fn check_url(service: &Service, field: &str, url: &str) -> Result<(), Refused> {
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
+        return Err(Refused::argument(
+            field,
+            url,
+            "give a URL that begins with http:// or https://",
+        ));
+    }
+    match &service.ports.url_check {
+        Some(check) => check(url).map_err(|reason| Refused::argument(field, url, reason)),
+        None => Ok(()),
+    }
+}
+
+fn queue_name(index: usize, value: &str) -> Result<QueueName, Refused> {
+    QueueName::from_endpoint(value).map_err(|error| {
+        Refused::argument(&format!("Endpoints[{index}].EndpointValue"), value, error)
+    })
+}
+
+/// Gives the rule its topic: the one its topic endpoint names, or one made for it, with a subscription for each endpoint.
+pub(crate) fn attach(
+    service: &Service,
+    rule: &Rule,
+    view: &View,
+    now: Timestamp,
+    draw: u64,
+    changes: &mut Vec<Change>,
+) -> Result<TopicName, Refused> {
+    if let Some(endpoint) = rule
+        .endpoints
+        .iter()
+        .find(|endpoint| endpoint.kind == EndpointKind::Topic)
+    {
+        let topic = TopicName::parse(&endpoint.value).map_err(|error| {
+            Refused::argument("Endpoints[0].EndpointValue", &endpoint.value, error)
+        })?;
+        view.topic(&topic)?;
+        return Ok(topic);
+    }
+    limit(
+        "topics of account",
+        &service.settings.account_id,
+        view.topics.len() + 1,
+        service.settings.limits.topics,
+    )?;
+    // Two rules of one name within a millisecond and with one draw: only after a delete, yet a name is taken once.
+    let names = (0..1000)
+        .map(|step| auto_names(&rule.product, &rule.name, now, draw.wrapping_add(step)))
+        .find(|names| !view.topics.contains_key(&names.topic()))
+        .ok_or_else(|| Refused::internal("no name is free for the rule's topic"))?;
+    let topic = names.topic();
+    changes.push(Change::PutTopic(Topic {
+        name: topic.clone(),
+        made_for: Some((rule.product.clone(), rule.name.clone())),
+        created: now,
+        modified: now,
+        max_message_size: Topic::MAX_MESSAGE_SIZE,
+        logging: false,
+    }));
+    for (index, endpoint) in rule.endpoints.iter().enumerate() {
+        let target = match endpoint.kind {
+            EndpointKind::Http => Target::Http(endpoint.value.clone()),
+            EndpointKind::Queue => Target::Queue(queue_name(index, &endpoint.value)?),
+            // Handled above: a topic endpoint excludes all others.
+            EndpointKind::Topic => continue,
+        };
+        let subscription =
+            Subscription::auto(topic.clone(), names.subscription(index + 1), target, now);
+        changes.push(Change::PutSubscription(subscription));
+    }
+    Ok(topic)
+}
+
+/// Enters the rule into its product's book, which refuses what conflicts.
+pub(crate) fn enter(
+    service: &Service,
+    view: &View,
+    books: &mut Books,
+    rule: &Rule,
+) -> Result<(), Refused> {
+    match service.settings.overlap {
+        Overlap::Allow => Ok(()),
+        Overlap::Refuse => Ok(books
+            .of(view, &rule.product)
+            .insert(Arc::new(rule.clone()))?),
+    }
+}

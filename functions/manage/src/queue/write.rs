@@ -1,0 +1,63 @@
+//! Writing the interface's XML: one document, no white space between elements.
+
+use super::NAMESPACE;
+use std::fmt::Write as _;
+
+/// A document being written.
+pub(super) struct Xml {
+    text: String,
+}
+
+impl Xml {
+    /// A document with this root, in the interface's namespace.
+    pub(super) fn document(root: &str, fill: impl FnOnce(&mut Xml)) -> Xml {
+        let mut xml = Xml {
+            text: String::from(r#"<?xml version="1.0" encoding="utf-8"?>"#),
+        };
+        let _ = write!(xml.text, "<{root} xmlns=\"{NAMESPACE}\">");
+        fill(&mut xml);
+        let _ = write!(xml.text, "</{root}>");
+        xml
+    }
+
+    /// An element that holds others.
+    pub(super) fn element(&mut self, name: &str, fill: impl FnOnce(&mut Xml)) {
+        let _ = write!(self.text, "<{name}>");
+        fill(self);
+        let _ = write!(self.text, "</{name}>");
+    }
+
+    /// An element that holds a text.
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        let _ = write!(self.text, "<{name}>");
+        escape(text, &mut self.text);
+        let _ = write!(self.text, "</{name}>");
+    }
+
+    /// An element that holds a number or a name.
+    pub(super) fn value(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.text(name, &value.to_string());
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+}
+
+/// Escapes so that a reader gets exactly `text` back. XML 1.0 has no form at all for most control characters: those
+/// become U+FFFD, since a document no reader takes would be worse.
+fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // A bare one would be read as a line feed.
+            '\r' => out.push_str("&#xD;"),
+            '\t' | '\n' => out.push(c),
+            '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => out.push('\u{FFFD}'),
+            c => out.push(c),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What the control plane works with: its ports, its settings, and the little it remembers.
+
+use crate::auth::Nonces;
+use crate::idempotency::Tokens;
+use crate::ledger::Ledger;
+use crate::metrics::Counters;
+use carillon_core::event::Timestamp;
+use carillon_core::ports::{
+    AttemptQuery, Certificates, Clock, DeadLetterAdmin, MetricsText, Publisher, QueueAdmin,
+    QueueConsumer, QueueSender, Random, RuleStore, StageSender,
+};
+use std::sync::Arc;
+
+/// Says whether a URL may be subscribed (the address guard's first check); `Err` holds the reason, for a person.
+pub type UrlCheck = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// The world, as the control plane sees it. The optional ones answer a clear error when they are not there.
+#[derive(Clone)]
+pub struct Ports {
+    /// Rules, topics, subscriptions.
+    pub rules: Arc<dyn RuleStore>,
+    /// Makes and unmakes queues.
+    pub queues: Arc<dyn QueueAdmin>,
+    /// Sends to queues.
+    pub sender: Arc<dyn QueueSender>,
+    /// Receives from queues.
+    pub consumer: Arc<dyn QueueConsumer>,
+    /// Sends to stages: a redrive is a send to the stage that failed.
+    pub stages: Arc<dyn StageSender>,
+    /// Takes published events.
+    pub publisher: Arc<dyn Publisher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers.
+    pub random: Arc<dyn Random>,
+    /// The attempt log.
+    pub attempts: Option<Arc<dyn AttemptQuery>>,
+    /// The dead letters.
+    pub dead_letters: Option<Arc<dyn DeadLetterAdmin>>,
+    /// Certificates of HTTP pushes.
+    pub certificates: Option<Arc<dyn Certificates>>,
+    /// Further lines for `/metrics`.
+    pub metrics: Vec<Arc<dyn MetricsText>>,
+    /// Checks the URLs of HTTP endpoints; none: every URL that is one.
+    pub url_check: Option<UrlCheck>,
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Looks at everything but secrets, changes nothing.
+    ReadOnly,
+    /// Publishes events and sends messages to queues.
+    Publish,
+    /// Receives, peeks, deletes messages and changes their visibility.
+    Consume,
+}
+
+impl Role {
+    /// Reads `admin`, `read-only`, `publish` or `consume`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Role> {
+        match text {
+            "admin" => Some(Role::Admin),
+            "read-only" => Some(Role::ReadOnly),
+            "publish" => Some(Role::Publish),
+            "consume" => Some(Role::Consume),
+            _ => None,
+        }
+    }
+
+    /// As [`parse`](Self::parse) reads it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::ReadOnly => "read-only",
+            Role::Publish => "publish",
+            Role::Consume => "consume",
+        }
+    }
+}
+
+/// A key that requests are signed with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// Its id; travels with each request.
+    pub id: String,
+    /// Its secret; never travels.
+    pub secret: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A secret has no place in a log.
+        f.debug_struct("AccessKey")
+            .field("id", &self.id)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether several rules may claim one event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overlap {
+    /// A rule that would claim an event of another is refused, with a witness (seed 000, 3.2).
+    #[default]
+    Refuse,
+    /// An event goes to every rule that covers it.
+    Allow,
+}
+
+/// How many there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rules of a product. Seed 000: 10; shipped: 100 000.
+    pub rules_per_product: usize,
+    /// Resource descriptions of a rule. Seed 000: 5; shipped: 100.
+    pub patterns_per_rule: usize,
+    /// Endpoints of a rule. Seed 000: 5; shipped: 100.
+    pub endpoints_per_rule: usize,
+    /// Topics (MNS limits: 1 000). Shipped: 200 000, since every rule has one.
+    pub topics: usize,
+    /// Queues (MNS limits: 1 000).
+    pub queues: usize,
+    /// Subscriptions of a topic (MNS limits: 100).
+    pub subscriptions_per_topic: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            rules_per_product: 100_000,
+            patterns_per_rule: 100,
+            endpoints_per_rule: 100,
+            topics: 200_000,
+            queues: 1_000,
+            subscriptions_per_topic: 100,
+        }
+    }
+}
+
+/// Settings of the control plane.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Owner of topics and queues: decimal digits.
+    pub account_id: String,
+    /// Region in endpoint names.
+    pub region: String,
+    /// See [`Limits`].
+    pub limits: Limits,
+    /// See [`Overlap`].
+    pub overlap: Overlap,
+    /// Keys. Empty: requests are not signed, and only such as name a loopback host are answered.
+    pub access_keys: Vec<AccessKey>,
+    /// Further `Host` values that are answered without keys, for example the listen address.
+    pub hosts: Vec<String>,
+    /// Largest request body, in bytes.
+    pub max_body: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            account_id: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            limits: Limits::default(),
+            overlap: Overlap::default(),
+            access_keys: Vec::new(),
+            hosts: Vec::new(),
+            // A batch of sixteen messages of 64 KiB is exactly this; XML round it is not worth more.
+            max_body: 1024 * 1024,
+        }
+    }
+}
+
+/// The control plane. Make one per process and give it to [`router`](crate::router).
+pub struct Service {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    /// Rules, topics and subscriptions as this process knows them.
+    pub(crate) ledger: Ledger,
+    /// Nonces seen within the clock window: a replayed request is refused.
+    pub(crate) nonces: Nonces,
+    /// Answers to requests that carried a ClientToken.
+    pub(crate) tokens: Tokens,
+    /// Numbers for `/metrics`.
+    pub(crate) counters: Counters,
+}
+
+impl Service {
+    /// A control plane over these ports.
+    #[must_use]
+    pub fn new(ports: Ports, settings: Settings) -> Self {
+        Service {
+            ledger: Ledger::new(ports.rules.clone()),
+            nonces: Nonces::default(),
+            tokens: Tokens::default(),
+            counters: Counters::default(),
+            ports,
+            settings,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+
+    /// A request id as SMQ gives them: a UUID in upper case.
+    pub(crate) fn request_id(&self) -> String {
+        let (a, b) = (self.ports.random.draw(), self.ports.random.draw());
+        format!(
+            "{:08X}-{:04X}-{:04X}-{:04X}-{:012X}",
+            a >> 32,
+            (a >> 16) & 0xFFFF,
+            // Version 4 and variant 1 of RFC 9562, so that strict readers take it.
+            (a & 0x0FFF) | 0x4000,
+            ((b >> 48) & 0x3FFF) | 0x8000,
+            b & 0xFFFF_FFFF_FFFF
+        )
+    }
+
+    /// A request id as the MNS queue interface gives them: 24 hex digits.
+    pub(crate) fn mns_request_id(&self) -> String {
+        format!(
+            "{:016X}{:08X}",
+            self.ports.random.draw(),
+            self.ports.random.draw() >> 32
+        )
+    }
+}

@@ -1,0 +1,170 @@
+//! The rules table, the stages and the dead letters, in memory.
+
+use carillon_core::ports::{
+    AttemptQuery, AttemptRecord, Change, CommitError, DeadLetterAdmin, KeptDeadLetter,
+    OutgoingMessage, Page, QueueError, Records, RuleStore, Selection, Stage, StageSender,
+    StoreError,
+};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[derive(Default)]
+pub struct MemoryStore {
+    records: Mutex<Records>,
+    /// How often everything was loaded.
+    pub loads: AtomicUsize,
+}
+
+impl MemoryStore {
+    pub fn records(&self) -> Records {
+        self.records.lock().unwrap().clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl RuleStore for MemoryStore {
+    async fn version(&self) -> Result<u64, StoreError> {
+        // A yield where a real store would wait: racing requests interleave here.
+        tokio::task::yield_now().await;
+        Ok(self.records.lock().unwrap().version)
+    }
+
+    async fn load(&self) -> Result<Records, StoreError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        Ok(self.records())
+    }
+
+    async fn commit(&self, expected: u64, changes: Vec<Change>) -> Result<u64, CommitError> {
+        tokio::task::yield_now().await;
+        let mut held = self.records.lock().unwrap();
+        if held.version != expected {
+            return Err(CommitError::Moved(held.version));
+        }
+        for change in changes {
+            match change {
+                Change::PutRule(rule) => {
+                    held.rules
+                        .retain(|old| old.product != rule.product || old.name != rule.name);
+                    held.rules.push(rule);
+                }
+                Change::DeleteRule(product, name) => {
+                    held.rules
+                        .retain(|old| old.product != product || old.name != name);
+                }
+                Change::PutTopic(topic) => {
+                    held.topics.retain(|old| old.name != topic.name);
+                    held.topics.push(topic);
+                }
+                Change::DeleteTopic(name) => held.topics.retain(|old| old.name != name),
+                Change::PutSubscription(subscription) => {
+                    held.subscriptions.retain(|old| {
+                        old.topic != subscription.topic || old.name != subscription.name
+                    });
+                    held.subscriptions.push(subscription);
+                }
+                Change::DeleteSubscription(topic, name) => {
+                    held.subscriptions
+                        .retain(|old| old.topic != topic || old.name != name);
+                }
+            }
+        }
+        held.version += 1;
+        Ok(held.version)
+    }
+}
+
+/// What was sent to stages.
+#[derive(Default)]
+pub struct MemoryStages(pub Mutex<Vec<(Stage, String)>>);
+
+#[async_trait::async_trait]
+impl StageSender for MemoryStages {
+    async fn send(
+        &self,
+        stage: Stage,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<(), QueueError>> {
+        let mut sent = self.0.lock().unwrap();
+        messages
+            .into_iter()
+            .map(|message| sent.push((stage, message.body)))
+            .map(Ok)
+            .collect()
+    }
+}
+
+/// Dead letters and attempts.
+#[derive(Default)]
+pub struct MemoryDead {
+    pub letters: Mutex<Vec<KeptDeadLetter>>,
+    pub attempts: Mutex<Vec<AttemptRecord>>,
+}
+
+fn page<T: Clone>(items: Vec<T>, from: Option<&str>, limit: usize) -> Page<T> {
+    let start: usize = from.map_or(0, |from| from.parse().unwrap());
+    let end = (start + limit).min(items.len());
+    Page {
+        items: items[start..end].to_vec(),
+        next: (end < items.len()).then(|| end.to_string()),
+    }
+}
+
+#[async_trait::async_trait]
+impl DeadLetterAdmin for MemoryDead {
+    async fn list(
+        &self,
+        selection: &Selection,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<KeptDeadLetter>, StoreError> {
+        let letters = self.letters.lock().unwrap();
+        let wanted = letters.iter().filter(|kept| match &kept.letter.content {
+            carillon_core::delivery::DeadLetterContent::Delivery(delivery) => selection
+                .rule
+                .as_ref()
+                .is_none_or(|rule| *rule == delivery.notification.rule),
+            _ => selection.rule.is_none(),
+        });
+        Ok(page(wanted.cloned().collect(), from, limit))
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<KeptDeadLetter>, StoreError> {
+        Ok(self
+            .letters
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|kept| kept.id == id)
+            .cloned())
+    }
+
+    async fn delete(&self, ids: &[String]) -> Result<usize, StoreError> {
+        let mut letters = self.letters.lock().unwrap();
+        let before = letters.len();
+        letters.retain(|kept| !ids.contains(&kept.id));
+        Ok(before - letters.len())
+    }
+}
+
+#[async_trait::async_trait]
+impl AttemptQuery for MemoryDead {
+    async fn attempts(
+        &self,
+        selection: &Selection,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AttemptRecord>, StoreError> {
+        let attempts = self.attempts.lock().unwrap();
+        let wanted = attempts.iter().filter(|attempt| {
+            selection
+                .rule
+                .as_ref()
+                .is_none_or(|rule| *rule == attempt.rule)
+                && selection
+                    .class
+                    .is_none_or(|class| class == attempt.attempt.outcome.class)
+        });
+        Ok(page(wanted.cloned().collect(), from, limit))
+    }
+}
