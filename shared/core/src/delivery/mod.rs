@@ -120,6 +120,8 @@ pub enum DeadLetterReason {
     RetriesExhausted,
     /// The endpoint's answer, or the address guard, left no hope.
     Hopeless,
+    /// It outlived the topic's retention while its endpoint was left alone.
+    Expired,
 }
 
 impl Delivery {
