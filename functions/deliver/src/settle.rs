@@ -1,0 +1,529 @@
+//! What follows an attempt is made durable here: re-sends, dead letters, the attempt log. Only then is a record done.
+
+use crate::Ports;
+use crate::batch::{Job, Place};
+use carillon_core::delivery::{
+    Attempt, DeadLetter, DeadLetterContent, DeadLetterReason, Delivery, Outcome, OutcomeClass,
+};
+use carillon_core::envelope::{Packer, TooLarge};
+use carillon_core::event::Timestamp;
+use carillon_core::ports::{AttemptRecord, BatchOutcome, OutgoingMessage, QueueRecord, Stage};
+use carillon_core::push::{Push, body};
+use carillon_core::topic::{QueueName, Subscription, SubscriptionName, TopicName};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longest delay of a message (SQS). Every gap of both strategies is shorter; only a `Retry-After` comes near it.
+const LONGEST_DELAY: Duration = Duration::from_secs(900);
+/// A message of a topic is kept for a day (MNS limits); what waits longer for an endpoint to come back is dead.
+const RETENTION: Duration = Duration::from_secs(86_400);
+/// A dead letter that could not be kept is tried again after this long.
+const DEAD_LETTER_AGAIN: Duration = Duration::from_secs(10);
+/// Records whose half-done state is remembered at most.
+const REMEMBERED: usize = 1_024;
+
+/// What became of a delivery.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// Accepted by its endpoint.
+    Delivered,
+    /// Attempted, and to be attempted again after this long.
+    Retry(Duration),
+    /// Not attempted; to be looked at again after this long.
+    Wait(Duration),
+    /// Attempted for the last time.
+    Dead(DeadLetterReason),
+    /// Nobody wants it any more; the text says why.
+    Cancelled(String),
+}
+
+/// Collects what became of a batch, then makes it durable in as few calls as there are kinds.
+pub(crate) struct Settling<'a> {
+    ports: &'a Ports,
+    batch: &'a [QueueRecord],
+    failed: BTreeMap<usize, String>,
+    /// Places of which nothing is left to do, in case their record has to come again for another's sake.
+    handled: Vec<Place>,
+    log: Vec<AttemptRecord>,
+    retries: Vec<(Place, Delivery, Duration)>,
+    waits: BTreeMap<(TopicName, SubscriptionName), Vec<(Place, Delivery, Duration)>>,
+    dead: Vec<Dead>,
+    refused: Vec<(usize, DeadLetter)>,
+}
+
+struct Dead {
+    place: Place,
+    delivery: Delivery,
+    reason: String,
+    /// The subscription's own dead-letter queue, and what it is sent.
+    queue: Option<(QueueName, String)>,
+    at: Timestamp,
+}
+
+impl<'a> Settling<'a> {
+    pub(crate) fn new(ports: &'a Ports, batch: &'a [QueueRecord]) -> Self {
+        Settling {
+            ports,
+            batch,
+            failed: BTreeMap::new(),
+            handled: Vec::new(),
+            log: Vec::new(),
+            retries: Vec::new(),
+            waits: BTreeMap::new(),
+            dead: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// The record must come again.
+    pub(crate) fn fail(&mut self, record: usize, reason: String) {
+        self.failed.entry(record).or_insert(reason);
+    }
+
+    /// The record cannot be read, and coming again would not mend it.
+    pub(crate) fn refuse(&mut self, record: usize, reason: String, now: Timestamp) {
+        tracing::warn!(reason, "record refused");
+        let body = self.batch[record].body.clone();
+        let stage = Stage::Deliver.as_str().to_owned();
+        self.refused.push((
+            record,
+            DeadLetter {
+                at: now,
+                reason,
+                content: DeadLetterContent::Record { stage, body },
+            },
+        ));
+    }
+
+    /// Takes down what became of a delivery.
+    pub(crate) fn settle(
+        &mut self,
+        job: Job,
+        subscription: Option<&Arc<Subscription>>,
+        fate: Fate,
+        now: Timestamp,
+    ) {
+        let Job { place, delivery } = job;
+        let attempted = matches!(fate, Fate::Delivered | Fate::Retry(_) | Fate::Dead(_));
+        if let Some(attempt) = delivery.history.last().filter(|_| attempted) {
+            self.log_attempt(&delivery, attempt.clone());
+        }
+        match fate {
+            Fate::Delivered => self.handled.push(place),
+            Fate::Retry(gap) => self.retries.push((place, delivery, gap)),
+            Fate::Wait(delay) => self.wait(place, delivery, subscription, delay, now),
+            Fate::Dead(reason) => self.die(place, delivery, subscription, &reason, now),
+            Fate::Cancelled(why) => {
+                tracing::info!(message_id = %delivery.notification.message_id, why, "delivery cancelled");
+                let outcome = Outcome {
+                    class: OutcomeClass::Hopeless,
+                    status: None,
+                    detail: why,
+                    retry_after: None,
+                };
+                self.log_attempt(
+                    &delivery,
+                    Attempt {
+                        at: now,
+                        took_ms: 0,
+                        outcome,
+                    },
+                );
+                self.handled.push(place);
+            }
+        }
+    }
+
+    fn log_attempt(&mut self, delivery: &Delivery, attempt: Attempt) {
+        let notification = &delivery.notification;
+        if attempt.outcome.class == OutcomeClass::Success {
+            // By message, not by draw: all attempts of one message are in the log, or their success is not.
+            let share = u128::from(self.ports.settings.log_one_success_in);
+            let id = u128::from_str_radix(&notification.message_id.to_string(), 16).unwrap_or(0);
+            if share == 0 || !id.is_multiple_of(share) {
+                return;
+            }
+        }
+        self.log.push(AttemptRecord {
+            message_id: notification.message_id,
+            product: notification.product.clone(),
+            rule: notification.rule.clone(),
+            topic: delivery.topic.clone(),
+            subscription: delivery.subscription.clone(),
+            number: delivery.attempts,
+            attempt,
+        });
+    }
+
+    fn wait(
+        &mut self,
+        place: Place,
+        delivery: Delivery,
+        subscription: Option<&Arc<Subscription>>,
+        delay: Duration,
+        now: Timestamp,
+    ) {
+        if now.since(delivery.notification.published) >= RETENTION {
+            self.die(
+                place,
+                delivery,
+                subscription,
+                &DeadLetterReason::Expired,
+                now,
+            );
+            return;
+        }
+        let lane = (delivery.topic.clone(), delivery.subscription.clone());
+        self.waits
+            .entry(lane)
+            .or_default()
+            .push((place, delivery, delay));
+    }
+
+    fn die(
+        &mut self,
+        place: Place,
+        delivery: Delivery,
+        subscription: Option<&Arc<Subscription>>,
+        reason: &DeadLetterReason,
+        now: Timestamp,
+    ) {
+        let reason = explain(&delivery, reason);
+        tracing::warn!(
+            message_id = %delivery.notification.message_id,
+            topic = %delivery.topic,
+            subscription = %delivery.subscription,
+            reason,
+            "dead letter"
+        );
+        let queue = subscription.and_then(|subscription| {
+            let queue = subscription.dead_letter_queue.clone()?;
+            let push = Push {
+                notification: &delivery.notification,
+                subscription,
+                account: &self.ports.settings.account,
+            };
+            Some((queue, body::render(&push)))
+        });
+        self.dead.push(Dead {
+            place,
+            delivery,
+            reason,
+            queue,
+            at: now,
+        });
+    }
+
+    /// Makes everything durable, and names the records that must come again.
+    pub(crate) async fn finish(mut self) -> BatchOutcome {
+        self.keep_dead_letters().await;
+        self.send_again().await;
+        self.write_log().await;
+        for (&record, reason) in &self.failed {
+            tracing::error!(record = self.batch[record].id, reason, "record comes again");
+        }
+        self.remember();
+        let batch = self.batch;
+        BatchOutcome {
+            failed: self
+                .failed
+                .into_iter()
+                .map(|(record, reason)| (batch[record].id.clone(), reason))
+                .collect(),
+        }
+    }
+
+    async fn keep_dead_letters(&mut self) {
+        let mut dead = std::mem::take(&mut self.dead);
+        let refused = std::mem::take(&mut self.refused);
+        if dead.is_empty() && refused.is_empty() {
+            return;
+        }
+        self.send_to_dead_letter_queues(&mut dead).await;
+        let mut letters: Vec<DeadLetter> =
+            refused.iter().map(|(_, letter)| letter.clone()).collect();
+        letters.extend(dead.iter().map(|dead| DeadLetter {
+            at: dead.at,
+            reason: dead.reason.clone(),
+            content: DeadLetterContent::Delivery(Box::new(dead.delivery.clone())),
+        }));
+        match self.ports.dead_letters.put(letters).await {
+            Ok(()) => self.handled.extend(dead.into_iter().map(|dead| dead.place)),
+            Err(error) => {
+                for (record, _) in refused {
+                    self.fail(record, error.to_string());
+                }
+                // Back to the queue by itself, so that its record need not come again; it carries its attempts and is
+                // not attempted once more.
+                let again = dead
+                    .into_iter()
+                    .map(|dead| (dead.place, dead.delivery, DEAD_LETTER_AGAIN));
+                self.retries.extend(again);
+            }
+        }
+    }
+
+    /// The subscriptions' own queues. The system keeps the letter in any case, so a queue that does not take it is no
+    /// loss, and the letter says so.
+    async fn send_to_dead_letter_queues(&self, dead: &mut [Dead]) {
+        let mut by_queue: BTreeMap<QueueName, Vec<usize>> = BTreeMap::new();
+        for (index, dead) in dead.iter().enumerate() {
+            if let Some((queue, _)) = &dead.queue {
+                by_queue.entry(queue.clone()).or_default().push(index);
+            }
+        }
+        for (queue, indices) in by_queue {
+            let messages = indices
+                .iter()
+                .filter_map(|&index| dead[index].queue.take())
+                .map(|(_, body)| OutgoingMessage::new(body))
+                .collect();
+            let results = self.ports.queues.send(&queue, messages).await;
+            for (index, result) in indices.into_iter().zip(results) {
+                if let Err(error) = result {
+                    tracing::warn!(%queue, %error, "the subscription's dead-letter queue did not take a letter");
+                    dead[index].reason.push_str(&format!(
+                        "; its dead-letter queue {queue} did not take it: {error}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Retries travel alone, each with its own delay; what only waits travels packed, as it came.
+    async fn send_again(&mut self) {
+        let mut messages: Vec<(OutgoingMessage, Vec<Place>)> = Vec::new();
+        let mut hopeless: Vec<(Place, Delivery, TooLarge)> = Vec::new();
+        for (place, mut delivery, gap) in std::mem::take(&mut self.retries) {
+            match pack_alone(&mut delivery) {
+                Ok(body) => {
+                    messages.push((
+                        self.message(body, delivery.subscription.as_str(), gap),
+                        vec![place],
+                    ));
+                }
+                Err(error) => hopeless.push((place, delivery, error)),
+            }
+        }
+        for ((_, name), waiting) in std::mem::take(&mut self.waits) {
+            self.pack_waiting(&name, waiting, &mut messages, &mut hopeless);
+        }
+        if !hopeless.is_empty() {
+            self.keep_too_large(hopeless).await;
+        }
+        // Twice: a queue that failed once in a moment of trouble takes it the second time, and nothing is delivered
+        // twice on its account.
+        for round in 0..2 {
+            if messages.is_empty() {
+                return;
+            }
+            let outgoing = messages
+                .iter()
+                .map(|(message, _)| message.clone())
+                .collect();
+            let mut results = self
+                .ports
+                .stages
+                .send(Stage::Deliver, outgoing)
+                .await
+                .into_iter();
+            let mut left = Vec::new();
+            for (message, places) in messages {
+                match results.next() {
+                    Some(Ok(())) => self.handled.extend(places),
+                    other if round == 0 => {
+                        tracing::warn!(answer = ?other, "a re-send was not taken; once more");
+                        left.push((message, places));
+                    }
+                    other => {
+                        let reason = match other {
+                            Some(Err(error)) => error.to_string(),
+                            _ => "the queue gave no answer for a re-sent message".to_owned(),
+                        };
+                        for place in places {
+                            self.fail(place.record, reason.clone());
+                        }
+                    }
+                }
+            }
+            messages = left;
+        }
+    }
+
+    fn pack_waiting(
+        &self,
+        name: &SubscriptionName,
+        mut waiting: Vec<(Place, Delivery, Duration)>,
+        messages: &mut Vec<(OutgoingMessage, Vec<Place>)>,
+        hopeless: &mut Vec<(Place, Delivery, TooLarge)>,
+    ) {
+        waiting.sort_by_key(|(place, _, delay)| (self.rounded(*delay), *place));
+        let mut rest = waiting.into_iter().peekable();
+        while let Some((_, _, delay)) = rest.peek() {
+            let delay = self.rounded(*delay);
+            let mut packer = Packer::new();
+            let mut owners: Vec<Vec<Place>> = Vec::new();
+            while let Some((place, delivery, _)) =
+                rest.next_if(|(_, _, other)| self.rounded(*other) == delay)
+            {
+                match packer.push(&delivery) {
+                    Ok(message) => {
+                        owners.resize_with(owners.len().max(message + 1), Vec::new);
+                        owners[message].push(place);
+                    }
+                    Err(error) => hopeless.push((place, delivery, error)),
+                }
+            }
+            for (body, places) in packer.finish().into_iter().zip(owners) {
+                messages.push((self.message(body, name.as_str(), delay), places));
+            }
+        }
+    }
+
+    /// What no message can hold any more is a dead letter: its attempts were told already.
+    async fn keep_too_large(&mut self, hopeless: Vec<(Place, Delivery, TooLarge)>) {
+        let at = self.ports.clock.now();
+        let (places, letters): (Vec<Place>, Vec<DeadLetter>) = hopeless
+            .into_iter()
+            .map(|(place, delivery, error)| {
+                let content = DeadLetterContent::Delivery(Box::new(delivery));
+                (
+                    place,
+                    DeadLetter {
+                        at,
+                        reason: error.to_string(),
+                        content,
+                    },
+                )
+            })
+            .unzip();
+        match self.ports.dead_letters.put(letters).await {
+            Ok(()) => self.handled.extend(places),
+            Err(error) => {
+                for place in places {
+                    self.fail(place.record, error.to_string());
+                }
+            }
+        }
+    }
+
+    fn message(&self, body: String, group: &str, delay: Duration) -> OutgoingMessage {
+        OutgoingMessage {
+            delay: self.rounded(delay),
+            group: Some(group.to_owned()),
+            ..OutgoingMessage::new(body)
+        }
+    }
+
+    /// Never shorter than asked for, but within what a queue can hold.
+    fn rounded(&self, delay: Duration) -> Duration {
+        let delay = delay.min(LONGEST_DELAY);
+        if self.ports.settings.whole_second_delays && delay.subsec_nanos() > 0 {
+            Duration::from_secs(delay.as_secs() + 1)
+        } else {
+            delay
+        }
+    }
+
+    async fn write_log(&mut self) {
+        let log = std::mem::take(&mut self.log);
+        if !log.is_empty()
+            && let Err(error) = self.ports.attempts.record(log).await
+        {
+            tracing::warn!(%error, "attempts are missing from the log; the deliveries themselves are not touched");
+        }
+    }
+
+    fn remember(&mut self) {
+        let failed: BTreeSet<usize> = self.failed.keys().copied().collect();
+        let memory = &self.ports.memory.done;
+        for (record, queued) in self.batch.iter().enumerate() {
+            if failed.contains(&record) {
+                let done = self.handled.iter().filter(|place| place.record == record);
+                memory.remember(&queued.id, done.map(|place| place.item));
+            } else {
+                memory.forget(&queued.id);
+            }
+        }
+    }
+}
+
+/// Why a delivery died, for a person.
+fn explain(delivery: &Delivery, reason: &DeadLetterReason) -> String {
+    let last = delivery.history.last().map(|attempt| {
+        let outcome = &attempt.outcome;
+        match outcome.status {
+            Some(status) if outcome.detail.is_empty() => format!("the endpoint answered {status}"),
+            Some(status) => format!("the endpoint answered {status}: {}", outcome.detail),
+            None => outcome.detail.clone(),
+        }
+    });
+    let last = last.unwrap_or_else(|| "no attempt was made".to_owned());
+    match reason {
+        DeadLetterReason::RetriesExhausted => {
+            format!(
+                "retries exhausted after {} attempts; last: {last}",
+                delivery.attempts
+            )
+        }
+        DeadLetterReason::Hopeless => format!("no retry would mend this: {last}"),
+        DeadLetterReason::Expired => {
+            format!(
+                "outlived the topic's retention of one day while its endpoint was failing; last: {last}"
+            )
+        }
+    }
+}
+
+/// Packs a delivery by itself. A history that has outgrown the message gives way, details first: the attempt log has it.
+fn pack_alone(delivery: &mut Delivery) -> Result<String, TooLarge> {
+    let pack = |delivery: &Delivery| {
+        let mut packer = Packer::new();
+        packer
+            .push(delivery)
+            .map(|_| packer.finish().pop().unwrap_or_default())
+    };
+    if let Ok(body) = pack(delivery) {
+        return Ok(body);
+    }
+    for attempt in &mut delivery.history {
+        attempt.outcome.detail.clear();
+    }
+    if let Ok(body) = pack(delivery) {
+        return Ok(body);
+    }
+    delivery.history.clear();
+    pack(delivery)
+}
+
+/// What was already done of records that must come again, so that it is not done twice.
+#[derive(Debug, Default)]
+pub(crate) struct DoneBefore(Mutex<HashMap<String, HashSet<usize>>>);
+
+impl DoneBefore {
+    pub(crate) fn contains(&self, record: &str, item: usize) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(record)
+            .is_some_and(|items| items.contains(&item))
+    }
+
+    fn forget(&self, record: &str) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(record);
+    }
+
+    /// Adds items of a record that must come again.
+    fn remember(&self, record: &str, items: impl Iterator<Item = usize>) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() >= REMEMBERED && !records.contains_key(record) {
+            // Losing this costs duplicates with equal ids, never a delivery.
+            records.clear();
+        }
+        records.entry(record.to_owned()).or_default().extend(items);
+    }
+}
