@@ -1,5 +1,6 @@
 //! A world for the handler: fake ports, all of them told what to do and remembering what was done.
 #![allow(
+    clippy::unwrap_used,
     dead_code,
     missing_docs,
     unreachable_pub,
