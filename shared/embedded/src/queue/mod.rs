@@ -1,0 +1,171 @@
+//! Users' queues, with the semantics of MNS and SQS.
+
+mod admin;
+mod receive;
+mod send;
+mod sweep;
+
+pub(crate) use receive::{Reception, Served};
+
+use crate::store::Outage;
+use carillon_core::event::Timestamp;
+use carillon_core::ports::{QueueAttributes, QueueError, Receipt};
+use rusqlite::Connection;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many messages each queue holds, by the queue's row; for readers of statistics.
+pub(crate) type Totals = Arc<Mutex<HashMap<i64, u64>>>;
+
+/// What the writer knows of one queue.
+pub(crate) struct QueueMemory {
+    id: i64,
+    attributes: QueueAttributes,
+    /// Bit `p` is set when messages of priority `p` may be there.
+    priorities: u32,
+    /// Receivers in the order they came.
+    waiting: VecDeque<Reception>,
+    /// The timer set for this queue.
+    armed: Option<Timestamp>,
+}
+
+/// A queue that was made, changed, or deleted (`None`).
+pub(crate) struct QueueChange {
+    pub(crate) name: String,
+    pub(crate) to: Option<(i64, QueueAttributes)>,
+}
+
+/// What the writer knows of all users' queues.
+#[derive(Default)]
+pub(crate) struct Queues {
+    by_name: HashMap<String, QueueMemory>,
+    names: HashMap<i64, String>,
+    /// Queues with waiting receivers, and when to look at them again.
+    timers: BTreeSet<(Timestamp, i64)>,
+    /// Queues to look at in this transaction.
+    look: BTreeSet<i64>,
+    totals: Totals,
+}
+
+impl Queues {
+    /// Reads what there is.
+    pub(crate) fn recall(conn: &Connection) -> rusqlite::Result<Self> {
+        let mut queues = Queues::default();
+        let mut rows =
+            conn.prepare("SELECT id, name, attributes FROM queues WHERE name IS NOT NULL")?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
+            let attributes = admin::read_attributes(&row.get::<_, String>(2)?)?;
+            queues.put(name, id, attributes);
+        }
+        // A skip from one priority to the next: the index answers each step with one look.
+        for memory in queues.by_name.values_mut() {
+            for priority in 1..=16u32 {
+                let found: bool = conn
+                    .prepare_cached("SELECT EXISTS (SELECT 1 FROM queue_messages WHERE queue = ?1 AND priority = ?2)")?
+                    .query_row((memory.id, priority), |row| row.get(0))?;
+                memory.priorities |= u32::from(found) << priority;
+            }
+        }
+        let mut totals = HashMap::new();
+        let mut rows = conn.prepare("SELECT queue, count(*) FROM queue_messages GROUP BY queue")?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            totals.insert(row.get(0)?, row.get(1)?);
+        }
+        queues.totals = Arc::new(Mutex::new(totals));
+        Ok(queues)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals.clone()
+    }
+
+    fn put(&mut self, name: String, id: i64, attributes: QueueAttributes) {
+        match self.by_name.get_mut(&name) {
+            Some(memory) if memory.id == id => memory.attributes = attributes,
+            _ => {
+                self.names.insert(id, name.clone());
+                self.by_name.insert(
+                    name,
+                    QueueMemory {
+                        id,
+                        attributes,
+                        priorities: 0,
+                        waiting: VecDeque::new(),
+                        armed: None,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Takes over what a transaction changed.
+    pub(crate) fn apply(&mut self, changes: Vec<QueueChange>, totals: &[(i64, i64)]) {
+        for change in changes {
+            match change.to {
+                Some((id, attributes)) => self.put(change.name, id, attributes),
+                None => {
+                    if let Some(memory) = self.by_name.remove(&change.name) {
+                        self.names.remove(&memory.id);
+                        if let Some(armed) = memory.armed {
+                            self.timers.remove(&(armed, memory.id));
+                        }
+                        for reception in memory.waiting {
+                            reception.refuse(QueueError::NotExist(change.name.clone()));
+                        }
+                    }
+                }
+            }
+        }
+        if !totals.is_empty() {
+            let mut held = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+            for &(queue, change) in totals {
+                let total = held.entry(queue).or_default();
+                *total = total.saturating_add_signed(change);
+            }
+            held.retain(|_, total| *total > 0);
+        }
+    }
+
+    /// When a queue must be looked at next.
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.first().map(|&(due, _)| due)
+    }
+
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        !self.look.is_empty() || self.next_timer().is_some_and(|due| due <= now)
+    }
+
+    fn get(&self, name: &str) -> Result<&QueueMemory, QueueError> {
+        self.by_name
+            .get(name)
+            .ok_or_else(|| QueueError::NotExist(name.to_owned()))
+    }
+
+    fn name(&self, id: i64) -> Option<&String> {
+        self.names.get(&id)
+    }
+}
+
+/// A receipt names the message's row and the lease that it was given.
+fn receipt(seq: i64, lease: i64) -> Receipt {
+    Receipt(format!("{seq:x}-{lease:016x}"))
+}
+
+/// Reads a receipt; none when it was never ours.
+fn read_receipt(receipt: &Receipt) -> Option<(i64, i64)> {
+    let (seq, lease) = receipt.0.split_once('-')?;
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if !plain(seq) || !plain(lease) {
+        return None;
+    }
+    let seq = i64::from_str_radix(seq, 16).ok()?;
+    let lease = u64::from_str_radix(lease, 16).ok()?;
+    Some((seq, i64::from_ne_bytes(lease.to_ne_bytes())))
+}
+
+pub(crate) fn unavailable(outage: &Outage) -> QueueError {
+    QueueError::Unavailable(outage.0.clone())
+}

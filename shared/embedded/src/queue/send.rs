@@ -1,0 +1,104 @@
+//! Sending to users' queues.
+
+use crate::store::{Ledger, Outcome, Store};
+use carillon_core::event::{MessageId, Timestamp};
+use carillon_core::ports::{Message, OutgoingMessage, QueueError, QueueSender};
+use carillon_core::topic::QueueName;
+use std::time::Duration;
+
+/// Longest delay of a message (MNS limits).
+const LONGEST_DELAY: Duration = Duration::from_secs(604_800);
+
+#[async_trait::async_trait]
+impl QueueSender for Store {
+    async fn send(
+        &self,
+        queue: &QueueName,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<String, QueueError>> {
+        let count = messages.len();
+        let bytes = messages.iter().map(|message| message.body.len()).sum();
+        let name = queue.as_str().to_owned();
+        let sent = self
+            .write(bytes, move |ledger| ledger.send_to_queue(&name, messages))
+            .await;
+        match sent {
+            Ok(results) => results,
+            Err(error) => vec![Err(error); count],
+        }
+    }
+}
+
+impl Ledger {
+    fn send_to_queue(
+        &mut self,
+        name: &str,
+        messages: Vec<OutgoingMessage>,
+    ) -> Outcome<Vec<Result<String, QueueError>>, QueueError> {
+        let memory = match self.queues.get(name) {
+            Ok(memory) => memory,
+            Err(error) => return Ok(Err(error)),
+        };
+        let queue = memory.id;
+        let limit = memory.attributes.maximum_message_size;
+        let standard_delay = Duration::from_secs(u64::from(memory.attributes.delay_seconds));
+        let mut results = Vec::with_capacity(messages.len());
+        let mut stored = 0;
+        for message in messages {
+            let len = message.body.len();
+            if len > limit as usize {
+                results.push(Err(QueueError::TooLarge {
+                    queue: name.to_owned(),
+                    len,
+                    limit,
+                }));
+                continue;
+            }
+            let delay = if message.delay.is_zero() {
+                standard_delay
+            } else {
+                message.delay.min(LONGEST_DELAY)
+            };
+            let priority = message
+                .priority
+                .unwrap_or(Message::DEFAULT_PRIORITY)
+                .clamp(1, 16);
+            let id = self.insert_message(queue, priority, self.now.plus(delay), &message.body)?;
+            stored += 1;
+            results.push(Ok(id.to_string()));
+        }
+        if stored > 0 {
+            self.effects.totals.push((queue, stored));
+        }
+        Ok(Ok(results))
+    }
+
+    fn insert_message(
+        &mut self,
+        queue: i64,
+        priority: u8,
+        due: Timestamp,
+        body: &str,
+    ) -> rusqlite::Result<MessageId> {
+        let seq = self.seq();
+        let bits = (u128::from(self.settings.random.draw()) << 64)
+            | u128::from(self.settings.random.draw());
+        self.run(
+            "INSERT INTO queue_messages (seq, queue, priority, due, enqueued, receive_count, id) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+            (seq, queue, priority, due.as_millis(), self.now.as_millis(), bits.to_be_bytes()),
+        )?;
+        self.run(
+            "INSERT INTO queue_bodies (seq, body) VALUES (?1, ?2)",
+            (seq, body),
+        )?;
+        self.touch(queue, priority);
+        Ok(MessageId::from_bits(bits))
+    }
+
+    /// Notes that a queue may have something for those who wait.
+    pub(super) fn touch(&mut self, queue: i64, priority: u8) {
+        if self.effects.touched.last() != Some(&(queue, priority)) {
+            self.effects.touched.push((queue, priority));
+        }
+    }
+}

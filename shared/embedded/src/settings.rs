@@ -1,0 +1,69 @@
+//! What can be set about a store.
+
+use crate::clock::{SystemClock, SystemRandom, Timekeeper};
+use carillon_core::ports::Random;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk (`synchronous=FULL`): it survives a power cut. The only sound one for a service.
+    #[default]
+    Disk,
+    /// When the operating system has it (`synchronous=OFF`): it survives the process, not a power cut. For stores that
+    /// are thrown away.
+    System,
+}
+
+/// Settings of a store.
+#[derive(Clone)]
+pub struct Settings {
+    /// All time in the store comes from here.
+    pub clock: Arc<dyn Timekeeper>,
+    /// Message ids and receipts come from here.
+    pub random: Arc<dyn Random>,
+    /// When a write is acknowledged.
+    pub durability: Durability,
+    /// Largest size of the database file, in bytes; beyond it, writes are refused as on a full disk until something is
+    /// deleted. None: as large as the disk lets it grow.
+    pub max_bytes: Option<u64>,
+    /// Largest message between stages, in bytes. Default 1 MiB, as SQS has it since 2025.
+    pub max_stage_message: usize,
+    /// How long attempts are kept; default 7 days.
+    pub keep_attempts: Duration,
+    /// Of successful attempts one in so many is kept (by message id, so that all attempts of a message are kept or none);
+    /// 1 keeps all, 0 none. Failures are always kept. Default 1.
+    pub sample_successes: u32,
+    /// How long work that nobody waits for (deleting handled records, the attempt log) waits for other work to share its
+    /// commit. Default 3 ms.
+    pub linger: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            durability: Durability::Disk,
+            max_bytes: None,
+            max_stage_message: 1 << 20,
+            keep_attempts: Duration::from_secs(7 * 86_400),
+            sample_successes: 1,
+            linger: Duration::from_millis(3),
+        }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("durability", &self.durability)
+            .field("max_bytes", &self.max_bytes)
+            .field("max_stage_message", &self.max_stage_message)
+            .field("keep_attempts", &self.keep_attempts)
+            .field("sample_successes", &self.sample_successes)
+            .field("linger", &self.linger)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,287 @@
+//! What becomes of records that were taken.
+
+use super::{Lease, StageMemory, Stages, number};
+use crate::store::{Job, Ledger, Shared};
+use carillon_core::delivery::{DeadLetter, DeadLetterContent};
+use carillon_core::event::Timestamp;
+use carillon_core::ports::{QueueRecord, Stage};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Names one reception of one record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) stage: Stage,
+    pub(super) group: i64,
+    pub(super) seq: i64,
+    pub(super) token: u64,
+}
+
+/// A record that was taken. It must be settled before its lease ends; dropped unsettled, it is free again at once, as if
+/// it had not been received.
+pub struct LeasedRecord {
+    /// What the handler sees.
+    pub record: QueueRecord,
+    held: Option<Held>,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for LeasedRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LeasedRecord({:?})", self.record)
+    }
+}
+
+impl LeasedRecord {
+    pub(super) fn new(record: QueueRecord, held: Held, shared: Arc<Shared>) -> Self {
+        LeasedRecord {
+            record,
+            held: Some(held),
+            shared,
+        }
+    }
+
+    fn settle(mut self, fate: Fate) -> Settlement {
+        let held = self
+            .held
+            .take()
+            .expect("only settling takes it, and settling consumes the record");
+        Settlement { held, fate }
+    }
+
+    /// It was handled: it is deleted.
+    #[must_use]
+    pub fn done(self) -> Settlement {
+        self.settle(Fate::Done)
+    }
+
+    /// It failed, for this reason: it comes again after `rest`, or goes to the dead letters when it was received often
+    /// enough.
+    #[must_use]
+    pub fn failed(self, reason: String, rest: Duration) -> Settlement {
+        self.settle(Fate::Failed { reason, rest })
+    }
+}
+
+impl Drop for LeasedRecord {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            let released = Settlement {
+                held,
+                fate: Fate::Released,
+            };
+            self.shared.inbox.push_now(Job::Settle(vec![released]));
+        }
+    }
+}
+
+/// What became of one record; see [`crate::Store::settle`].
+#[derive(Debug)]
+pub struct Settlement {
+    held: Held,
+    fate: Fate,
+}
+
+#[derive(Debug)]
+enum Fate {
+    Done,
+    Failed { reason: String, rest: Duration },
+    Released,
+}
+
+/// What must be written about a settled record. Kept until it is: a full disk delays it and loses nothing.
+pub(super) enum Pending {
+    Delete {
+        stage: Stage,
+        group: i64,
+        seq: i64,
+        noted: bool,
+    },
+    Note {
+        seq: i64,
+        count: u32,
+        reason: String,
+    },
+    Bury {
+        stage: Stage,
+        group: i64,
+        seq: i64,
+        at: Timestamp,
+        reason: String,
+    },
+}
+
+impl crate::Store {
+    /// Settles records. Deletions are written with the next commit, after at most the store's `linger`; a process that
+    /// is killed before that handles those records again.
+    pub fn settle(&self, settlements: Vec<Settlement>) {
+        if !settlements.is_empty() {
+            self.inner.shared.inbox.push_now(Job::Settle(settlements));
+        }
+    }
+}
+
+impl Stages {
+    pub(crate) fn settle(&mut self, settlements: Vec<Settlement>, now: Timestamp) {
+        for Settlement { held, fate } in settlements {
+            let Held {
+                stage,
+                group,
+                seq,
+                token,
+            } = held;
+            let queue = &mut self.queues[number(stage)];
+            let mine = queue
+                .leases
+                .get(&seq)
+                .is_some_and(|lease| lease.token == Some(token));
+            match fate {
+                Fate::Done => {
+                    // Also when the lease ran out: the work is done, and need not be done once more.
+                    let noted = queue.end_lease(seq).is_none_or(|lease| lease.noted);
+                    self.pending.push(Pending::Delete {
+                        stage,
+                        group,
+                        seq,
+                        noted,
+                    });
+                }
+                // Of a lease that ran out, only success still counts.
+                _ if !mine => {}
+                Fate::Failed { reason, rest } => {
+                    let Some(mut lease) = queue.end_lease(seq) else {
+                        continue;
+                    };
+                    if lease.count >= lease.most {
+                        let times = if lease.count == 1 {
+                            "once".to_owned()
+                        } else {
+                            format!("{} times", lease.count)
+                        };
+                        let reason =
+                            format!("received {times} without success; the last time: {reason}");
+                        self.pending.push(Pending::Bury {
+                            stage,
+                            group,
+                            seq,
+                            at: now,
+                            reason,
+                        });
+                        continue;
+                    }
+                    lease.token = None;
+                    lease.noted = true;
+                    lease.ends = now.plus(rest);
+                    lease.reason.clone_from(&reason);
+                    self.pending.push(Pending::Note {
+                        seq,
+                        count: lease.count,
+                        reason,
+                    });
+                    queue.start_lease(seq, lease);
+                }
+                Fate::Released => {
+                    if let Some(mut lease) = queue.end_lease(seq) {
+                        lease.count = lease.count.saturating_sub(1);
+                        queue.free(seq, lease);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+}
+
+impl StageMemory {
+    pub(super) fn start_lease(&mut self, seq: i64, lease: Lease) {
+        self.ends.insert((lease.ends, seq));
+        self.leases.insert(seq, lease);
+    }
+
+    fn end_lease(&mut self, seq: i64) -> Option<Lease> {
+        let lease = self.leases.remove(&seq)?;
+        self.ends.remove(&(lease.ends, seq));
+        Some(lease)
+    }
+}
+
+impl Ledger {
+    /// Writes what is pending, in the running transaction.
+    pub(crate) fn write_settlements(&mut self) -> rusqlite::Result<()> {
+        let pending = std::mem::take(&mut self.stages.pending);
+        self.stages.written.clear();
+        let mut result = Ok(());
+        for item in &pending {
+            match self.write_settlement(item) {
+                Ok(gone) => self.stages.written.push(gone),
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        self.stages.pending = pending;
+        result
+    }
+
+    /// Tells whether the record left the table by it.
+    fn write_settlement(&mut self, item: &Pending) -> rusqlite::Result<bool> {
+        match item {
+            Pending::Delete { seq, noted, .. } => {
+                if *noted {
+                    self.run("DELETE FROM stage_attempts WHERE seq = ?1", [seq])?;
+                }
+                Ok(self.run("DELETE FROM stage_messages WHERE seq = ?1", [seq])? > 0)
+            }
+            Pending::Note { seq, count, reason } => self.note(*seq, *count, reason).map(|()| false),
+            Pending::Bury {
+                stage,
+                seq,
+                at,
+                reason,
+                ..
+            } => {
+                let Some(body) = self.body(*seq)? else {
+                    return Ok(false);
+                };
+                self.insert_dead_letter(&DeadLetter {
+                    at: *at,
+                    reason: reason.clone(),
+                    content: DeadLetterContent::Record {
+                        stage: stage.to_string(),
+                        body,
+                    },
+                })?;
+                self.run("DELETE FROM stage_attempts WHERE seq = ?1", [seq])?;
+                Ok(self.run("DELETE FROM stage_messages WHERE seq = ?1", [seq])? > 0)
+            }
+        }
+    }
+
+    /// Writes down how often a record was received.
+    pub(super) fn note(&mut self, seq: i64, count: u32, reason: &str) -> rusqlite::Result<()> {
+        self.run(
+            "INSERT INTO stage_attempts (seq, count, reason) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (seq) DO UPDATE SET count = excluded.count, reason = excluded.reason",
+            (seq, count, reason),
+        )
+        .map(drop)
+    }
+
+    /// The transaction with the pending settlements has committed.
+    pub(crate) fn settlements_written(&mut self) {
+        let written = std::mem::take(&mut self.stages.written);
+        for (item, gone) in self.stages.pending.drain(..written.len()).zip(written) {
+            if let (
+                true,
+                Pending::Delete { stage, group, .. } | Pending::Bury { stage, group, .. },
+            ) = (gone, item)
+            {
+                self.stages.queues[number(stage)].gone(group);
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the writer thread owns: the one connection that writes, and what it remembers between commits.
+
+use super::outage::{FromOutage, Outage};
+use crate::queue::Queues;
+use crate::settings::Settings;
+use crate::stage::{NewRecord, Stages};
+use carillon_core::event::Timestamp;
+use rusqlite::Connection;
+
+/// Result of work on the database: the outer error is the database's, the inner the work's own refusal. Both roll back
+/// what the work did.
+pub(crate) type Outcome<T, E> = rusqlite::Result<Result<T, E>>;
+
+/// See the module.
+pub(crate) struct Ledger {
+    pub(crate) conn: Connection,
+    pub(crate) settings: Settings,
+    /// The time of this transaction.
+    pub(crate) now: Timestamp,
+    pub(crate) queues: Queues,
+    pub(crate) stages: Stages,
+    /// What becomes true in memory when the transaction commits.
+    pub(crate) effects: Effects,
+    /// The database has given up the whole transaction by itself (a full disk does that).
+    pub(crate) broken: Option<Outage>,
+    pub(crate) next_seq: i64,
+}
+
+/// Changes of memory that wait for the commit.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// Messages more or fewer, by queue.
+    pub(crate) totals: Vec<(i64, i64)>,
+    /// Queues where a message may have become visible, with its priority.
+    pub(crate) touched: Vec<(i64, u8)>,
+    /// New records between stages.
+    pub(crate) records: Vec<NewRecord>,
+    /// Queues made or changed.
+    pub(crate) changed_queues: Vec<crate::queue::QueueChange>,
+    /// New version of the rules.
+    pub(crate) rules_version: Option<u64>,
+}
+
+impl Effects {
+    fn mark(&self) -> [usize; 4] {
+        [
+            self.totals.len(),
+            self.touched.len(),
+            self.records.len(),
+            self.changed_queues.len(),
+        ]
+    }
+
+    fn back_to(&mut self, mark: [usize; 4]) {
+        self.totals.truncate(mark[0]);
+        self.touched.truncate(mark[1]);
+        self.records.truncate(mark[2]);
+        self.changed_queues.truncate(mark[3]);
+    }
+}
+
+impl Ledger {
+    /// The next row number of messages; ascending in the order of sending.
+    pub(crate) fn seq(&mut self) -> i64 {
+        self.next_seq += 1;
+        self.next_seq
+    }
+
+    /// Sixty-four random bits as SQLite keeps integers.
+    pub(crate) fn draw(&self) -> i64 {
+        i64::from_ne_bytes(self.settings.random.draw().to_ne_bytes())
+    }
+
+    /// Runs SQL that is compiled once.
+    pub(crate) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
+        self.conn.prepare_cached(sql)?.execute(params)
+    }
+
+    /// Runs work that fails alone: when it does, only its own changes are undone.
+    pub(crate) fn alone<T, E: FromOutage>(
+        &mut self,
+        work: impl FnOnce(&mut Ledger) -> Outcome<T, E>,
+    ) -> Result<T, E> {
+        if let Some(outage) = &self.broken {
+            return Err(E::from_outage(outage.clone()));
+        }
+        let mark = self.effects.mark();
+        let version = self.effects.rules_version;
+        let outcome = match self.run("SAVEPOINT work", []) {
+            Ok(_) => work(self),
+            Err(error) => Err(error),
+        };
+        let failure = match outcome {
+            Ok(Ok(value)) => match self.run("RELEASE work", []) {
+                Ok(_) => return Ok(value),
+                Err(error) => E::from_outage(error.into()),
+            },
+            Ok(Err(refusal)) => refusal,
+            Err(error) => E::from_outage(error.into()),
+        };
+        self.effects.back_to(mark);
+        self.effects.rules_version = version;
+        if self.conn.is_autocommit() {
+            self.broken = Some(Outage(
+                "the transaction was given up for another request's failure: try again".to_owned(),
+            ));
+        } else if let Err(error) = self
+            .run("ROLLBACK TO work", [])
+            .and_then(|_| self.run("RELEASE work", []))
+        {
+            self.broken = Some(error.into());
+        }
+        Err(failure)
+    }
+}

@@ -1,0 +1,271 @@
+//! The one thread that writes: takes all that waits, does it in one transaction, commits once, answers all.
+
+use super::Shared;
+use super::inbox::{Answer, Delivered, Job};
+use super::ledger::{Effects, Ledger};
+use super::outage::Outage;
+use crate::queue::{Reception, Served};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Gap between two attempts to write down what must be written, while the disk is full.
+const AFTER_FAILURE: Duration = Duration::from_millis(200);
+/// Gap between two rounds of housekeeping that found nothing left to do.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+pub(super) struct Writer {
+    ledger: Ledger,
+    shared: Arc<Shared>,
+    /// Work that lingers for a commit to share.
+    lazy: Vec<Box<dyn FnOnce(&mut Ledger) -> Answer + Send>>,
+    /// Real time at which lingering work is done without company.
+    lazy_until: Option<Instant>,
+    /// Work of our own making, and work that a broken transaction left over.
+    carried: Vec<Job>,
+    /// When housekeeping comes next, by the store's clock.
+    sweep_at: carillon_core::event::Timestamp,
+}
+
+/// Refuses everything that still waits when the thread ends, also by a panic.
+struct Closing(Arc<Shared>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.inbox.close();
+        // Dropping the jobs drops their answers, and whoever waits is told that the store is closed.
+        drop(self.0.inbox.take(Some(Duration::ZERO)));
+        self.0.readers.close();
+    }
+}
+
+impl Writer {
+    pub(super) fn new(ledger: Ledger, shared: Arc<Shared>) -> Self {
+        let sweep_at = ledger.now.plus(HOUSEKEEPING);
+        Writer {
+            ledger,
+            shared,
+            lazy: Vec::new(),
+            lazy_until: None,
+            carried: Vec::new(),
+            sweep_at,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let _closing = Closing(self.shared.clone());
+        loop {
+            let Delivered { mut jobs, closed } = self.shared.inbox.take(self.patience());
+            let idle = jobs.is_empty() && self.carried.is_empty();
+            if closed {
+                self.lazy_until = Some(Instant::now());
+            }
+            if !self.carried.is_empty() {
+                let mut carried = std::mem::take(&mut self.carried);
+                carried.append(&mut jobs);
+                jobs = carried;
+            }
+            self.cycle(jobs);
+            if closed && idle {
+                break;
+            }
+        }
+    }
+
+    /// How long there is nothing to do unless something comes.
+    fn patience(&self) -> Option<Duration> {
+        if !self.carried.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let clock = &self.ledger.settings.clock;
+        let due = [
+            self.ledger.queues.next_timer(),
+            self.ledger.stages.next_timer(),
+            Some(self.sweep_at),
+        ];
+        let by_clock = due
+            .into_iter()
+            .flatten()
+            .min()
+            .and_then(|due| clock.wait_until(due));
+        let by_linger = self
+            .lazy_until
+            .map(|until| until.saturating_duration_since(Instant::now()));
+        match (by_clock, by_linger) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn cycle(&mut self, jobs: Vec<Job>) {
+        self.ledger.now = self.ledger.settings.clock.now();
+        let mut urgent = Vec::new();
+        let mut receptions = Vec::new();
+        let mut intakes = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Write { lazy: false, run } => urgent.push(run),
+                Job::Write { lazy: true, run } => self.lazy.push(run),
+                Job::Receive(reception) => receptions.push(reception),
+                Job::Intake(intake) => intakes.push(intake),
+                Job::Settle(settlements) => self.ledger.stages.settle(settlements, self.ledger.now),
+            }
+        }
+        self.ledger.stages.run_timers(self.ledger.now);
+
+        let sweep = self.ledger.now >= self.sweep_at;
+        let waits = !self.lazy.is_empty() || self.ledger.stages.has_pending();
+        let lingered = self.lazy_until.is_some_and(|until| until <= Instant::now());
+        let queues_due = self.ledger.queues.is_due(self.ledger.now);
+        if !urgent.is_empty()
+            || !receptions.is_empty()
+            || queues_due
+            || sweep
+            || (waits && lingered)
+        {
+            self.transaction(urgent, receptions, sweep);
+        }
+        let waits = !self.lazy.is_empty() || self.ledger.stages.has_pending();
+        if !waits {
+            self.lazy_until = None;
+        } else if self.lazy_until.is_none_or(|until| until <= Instant::now()) {
+            // Just come: it lingers. Left over from a commit that failed: it waits for better times.
+            let gap = if lingered {
+                AFTER_FAILURE
+            } else {
+                self.ledger.settings.linger
+            };
+            self.lazy_until = Some(Instant::now() + gap);
+        }
+        self.hand_out(intakes);
+    }
+
+    fn transaction(
+        &mut self,
+        urgent: Vec<Box<dyn FnOnce(&mut Ledger) -> Answer + Send>>,
+        receptions: Vec<Reception>,
+        sweep: bool,
+    ) {
+        let mut answers: Vec<Answer> = Vec::with_capacity(urgent.len() + self.lazy.len());
+        let mut served = Vec::new();
+        let ledger = &mut self.ledger;
+        ledger.broken = None;
+        if let Err(error) = ledger.run("BEGIN", []) {
+            ledger.broken = Some(error.into());
+        }
+        if ledger.broken.is_none()
+            && let Err(error) = ledger.write_settlements()
+        {
+            ledger.broken = Some(error.into());
+        }
+        let mut more_to_sweep = false;
+        if sweep && ledger.broken.is_none() {
+            match ledger.sweep() {
+                Ok(more) => more_to_sweep = more,
+                Err(error) => ledger.broken = Some(error.into()),
+            }
+        }
+        for run in urgent.into_iter().chain(self.lazy.drain(..)) {
+            if ledger.broken.is_some() && ledger.conn.is_autocommit() && !answers.is_empty() {
+                // The database gave up the transaction for an earlier request's fault: the rest gets a fresh one.
+                self.carried.push(Job::Write { lazy: false, run });
+            } else {
+                answers.push(run(ledger));
+            }
+        }
+        ledger.park(receptions);
+        if ledger.broken.is_none()
+            && let Err(error) = ledger.serve_queues(&mut served)
+        {
+            ledger.broken = Some(error.into());
+        }
+
+        let fate = match ledger.broken.take() {
+            Some(outage) => Err(outage),
+            None => ledger.run("COMMIT", []).map(drop).map_err(Outage::from),
+        };
+        if fate.is_err()
+            && !ledger.conn.is_autocommit()
+            && let Err(error) = ledger.run("ROLLBACK", [])
+        {
+            tracing::error!(%error, "a failed transaction could not be rolled back");
+        }
+        match &fate {
+            Ok(()) => {
+                ledger.settlements_written();
+                self.apply_effects();
+            }
+            Err(outage) => {
+                tracing::warn!(reason = %outage, "a commit failed; nothing of it was acknowledged");
+                self.ledger.effects = Effects::default();
+            }
+        }
+        for answer in answers {
+            answer(fate.as_ref().copied());
+        }
+        self.answer_receptions(served, fate.err());
+        if sweep {
+            let gap = if more_to_sweep {
+                Duration::from_millis(50)
+            } else {
+                HOUSEKEEPING
+            };
+            self.sweep_at = self.ledger.now.plus(gap);
+        }
+    }
+
+    fn apply_effects(&mut self) {
+        let effects = std::mem::take(&mut self.ledger.effects);
+        if let Some(version) = effects.rules_version {
+            self.shared.rules_version.store(version, Ordering::Release);
+        }
+        self.ledger
+            .queues
+            .apply(effects.changed_queues, &effects.totals);
+        self.ledger.stages.arrived(effects.records, self.ledger.now);
+        // Before anybody is answered: who was told that a record is durable also sees it counted.
+        self.ledger.stages.publish(&self.shared.stage_numbers);
+    }
+
+    fn answer_receptions(&mut self, served: Vec<Served>, outage: Option<Outage>) {
+        let mut unheard = Vec::new();
+        for Served { reply, outcome } in served {
+            let outcome = match &outage {
+                Some(outage) => outcome.and_then(|messages| {
+                    // Nothing was taken, so nothing can be wrong with an empty answer.
+                    if messages.is_empty() {
+                        Ok(messages)
+                    } else {
+                        Err(crate::queue::unavailable(outage))
+                    }
+                }),
+                None => outcome,
+            };
+            if let Err(Ok(messages)) = reply.send(outcome)
+                && outage.is_none()
+            {
+                unheard.extend(messages.into_iter().filter_map(|message| message.receipt));
+            }
+        }
+        if !unheard.is_empty() {
+            // The receiver went away in the moment it was served: others must not wait a visibility timeout for it.
+            self.carried.push(Job::Write {
+                lazy: false,
+                run: Box::new(move |ledger| {
+                    let _: Result<(), Outage> =
+                        ledger.alone(|ledger| ledger.give_back(&unheard).map(Ok));
+                    Box::new(|_| {})
+                }),
+            });
+        }
+    }
+
+    fn hand_out(&mut self, intakes: Vec<crate::stage::Intake>) {
+        self.ledger.stages.park(intakes);
+        let careful = self.ledger.serve_stages();
+        if let Some(job) = careful {
+            self.carried.push(job);
+        }
+        self.ledger.stages.publish(&self.shared.stage_numbers);
+    }
+}
