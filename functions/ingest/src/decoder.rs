@@ -3,7 +3,7 @@
 use crate::error::DecodeError;
 use crate::settings::Settings;
 use carillon_core::envelope::MAX_MESSAGE;
-use carillon_core::event::{Event, Timestamp};
+use carillon_core::event::{Event, Product, Timestamp};
 use carillon_core::rule::RuleName;
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +21,17 @@ pub struct Hint {
     pub source: Option<SourceKind>,
     /// When the body arrived: the time of events that do not say.
     pub received: Timestamp,
+}
+
+impl Hint {
+    /// The value of a header, if it is there and not empty.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(have, _)| have.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .filter(|value| !value.is_empty())
+    }
 }
 
 /// What came of a body.
@@ -145,7 +156,17 @@ pub(crate) enum Verdict {
 pub(crate) struct Decoder<'a> {
     pub(crate) hint: &'a Hint,
     pub(crate) settings: &'a Settings,
+    pub(crate) context: Context,
     pub(crate) out: Decoded,
+}
+
+/// What the envelopes that were taken off said, for bodies that do not say it themselves.
+#[derive(Default)]
+pub(crate) struct Context {
+    /// Region of the SNS topic.
+    pub(crate) region: Option<String>,
+    /// Attributes of a CloudEvent in structured form, named as its headers would be in binary form.
+    pub(crate) attributes: Vec<(&'static str, String)>,
 }
 
 impl<'a> Decoder<'a> {
@@ -153,8 +174,67 @@ impl<'a> Decoder<'a> {
         Decoder {
             hint,
             settings,
+            context: Context::default(),
             out: Decoded::default(),
         }
+    }
+
+    /// What a header says, or the envelope's attribute of that name.
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        self.context
+            .attributes
+            .iter()
+            .find(|(have, _)| *have == name)
+            .map(|(_, value)| value.as_str())
+            .or_else(|| self.hint.header(name))
+    }
+
+    pub(crate) fn event_type_of_headers(&self) -> Option<&str> {
+        self.attribute("x-carillon-event-type")
+            .or_else(|| self.attribute("ce-type"))
+    }
+
+    pub(crate) fn time_of_headers(&self) -> Option<Timestamp> {
+        self.attribute("ce-time")
+            .and_then(|time| Timestamp::parse(time).ok())
+    }
+
+    /// The product that `x-carillon-product` asks for.
+    pub(crate) fn asked_product(&self) -> Result<Option<Product>, DecodeError> {
+        self.hint
+            .product
+            .as_deref()
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(|name| {
+                Product::parse(name).map_err(|error| {
+                    DecodeError::value("headers", "x-carillon-product", &error.value, error.want)
+                })
+            })
+            .transpose()
+    }
+
+    /// An event must be of the product, and a body of the shape, that was asked for.
+    fn as_asked(&self, kind: SourceKind, verdict: Verdict) -> Result<Verdict, DecodeError> {
+        if let Some(asked) = self.hint.source
+            && asked != kind
+        {
+            return Err(DecodeError::Unfit(format!(
+                "the body is of source `{kind}`, and `{asked}` was asked for: leave --source out, or name `{kind}`"
+            )));
+        }
+        if let Verdict::Event(event) = &verdict
+            && let Some(asked) = self.hint.product.as_deref().map(str::trim)
+            && !asked.is_empty()
+            && asked != event.product.as_str()
+        {
+            return Err(DecodeError::Unfit(format!(
+                "the body is an event of product `{}` (source `{kind}`), and x-carillon-product says {asked:?}: send it \
+                 without that header, or name `{}`",
+                event.product, event.product
+            )));
+        }
+        Ok(verdict)
     }
 
     /// Takes in what a source made of one record; `body` gives a body with that record alone, should it be refused.
@@ -165,7 +245,10 @@ impl<'a> Decoder<'a> {
         body: impl FnOnce() -> String,
     ) {
         self.out.kind = Some(kind);
-        match verdict.and_then(fits) {
+        match verdict
+            .and_then(|verdict| self.as_asked(kind, verdict))
+            .and_then(fits)
+        {
             Ok(Verdict::Event(event)) => self.out.events.push(*event),
             Ok(Verdict::Ignored(why)) => self.out.ignored.push(why),
             Err(reason) => self.out.refused.push(Refused {
@@ -173,6 +256,11 @@ impl<'a> Decoder<'a> {
                 reason,
             }),
         }
+    }
+
+    /// Puts a record aside that no source could read.
+    pub(crate) fn refuse(&mut self, reason: DecodeError, body: String) {
+        self.out.refused.push(Refused { body, reason });
     }
 
     /// Ends the decoding: a body of which nothing at all could be read is refused as a whole.

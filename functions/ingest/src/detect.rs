@@ -3,9 +3,12 @@
 use crate::decoder::{Decoder, SourceKind, Verdict, fits};
 use crate::error::{DecodeError, MAX_DEPTH};
 use crate::lenient::{Text, shorten};
-use crate::source::{oss, s3_native};
+use crate::source::{
+    cloudtrail, envelope, eventbridge, mail, oss, own, recognition, s3_native, ses, vision,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use carillon_core::event::Product;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,12 +20,102 @@ struct Shape<'a> {
     records: Option<&'a RawValue>,
     #[serde(borrow, rename = "Event")]
     event: Option<&'a RawValue>,
+    #[serde(borrow, rename = "detail-type")]
+    detail_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Type")]
+    sns_type: Option<&'a RawValue>,
+    #[serde(borrow, rename = "TopicArn")]
+    topic_arn: Option<&'a RawValue>,
+    #[serde(borrow)]
+    specversion: Option<&'a RawValue>,
+    #[serde(borrow, rename = "eventType")]
+    event_type: Option<&'a RawValue>,
+    #[serde(borrow, rename = "notificationType")]
+    notification_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    mail: Option<&'a RawValue>,
+    #[serde(borrow, rename = "JobId")]
+    notice_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Status")]
+    notice_status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    product: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    own_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
     #[serde(borrow)]
     events: Option<&'a RawValue>,
     #[serde(borrow, rename = "eventName")]
     event_name: Option<&'a RawValue>,
     #[serde(borrow)]
     oss: Option<&'a RawValue>,
+    #[serde(borrow, rename = "jobId")]
+    job_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "eventSource")]
+    event_source: Option<&'a RawValue>,
+}
+
+/// What an object is, by its members. The order is that of the tests: the surest signs first.
+enum Is<'a> {
+    TestEvent,
+    Records(&'a RawValue),
+    EventBridge,
+    Sns,
+    CloudEvent,
+    Ses,
+    Recognition,
+    Own {
+        product: &'a RawValue,
+        events: Option<&'a RawValue>,
+    },
+    OssEvents(&'a RawValue),
+    OssEvent,
+    Job,
+    CloudTrail,
+    Unknown,
+}
+
+impl<'a> Shape<'a> {
+    fn is(&self) -> Is<'a> {
+        if let Some(records) = self.records {
+            Is::Records(records)
+        } else if self
+            .event
+            .is_some_and(|event| event.get() == r#""s3:TestEvent""#)
+        {
+            Is::TestEvent
+        } else if self.detail_type.is_some() && self.source.is_some() {
+            Is::EventBridge
+        } else if self.sns_type.is_some() && self.topic_arn.is_some() {
+            Is::Sns
+        } else if self.specversion.is_some() {
+            Is::CloudEvent
+        } else if (self.event_type.is_some() || self.notification_type.is_some())
+            && self.mail.is_some()
+        {
+            Is::Ses
+        } else if self.notice_id.is_some() && self.notice_status.is_some() {
+            Is::Recognition
+        } else if let Some(product) = self.product {
+            Is::Own {
+                product,
+                events: self.events,
+            }
+        } else if let Some(events) = self.events {
+            Is::OssEvents(events)
+        } else if self.event_name.is_some() && self.oss.is_some() {
+            Is::OssEvent
+        } else if self.job_id.is_some() {
+            Is::Job
+        } else if self.event_source.is_some() && self.event_name.is_some() {
+            Is::CloudTrail
+        } else {
+            Is::Unknown
+        }
+    }
 }
 
 impl Decoder<'_> {
@@ -38,39 +131,53 @@ impl Decoder<'_> {
         }
     }
 
-    fn object(&mut self, text: &str, _depth: usize) -> Result<(), DecodeError> {
+    fn object(&mut self, text: &str, depth: usize) -> Result<(), DecodeError> {
+        let asked = self.asked_product()?;
+        if let Some(Product::Own(_)) = asked {
+            return self.own_object(text, asked, depth);
+        }
         if self.s3_fast(text) {
             return Ok(());
         }
         let shape: Shape<'_> = serde_json::from_str(text)
             .map_err(|error| DecodeError::json::<Shape<'_>>("body", "", text, &error))?;
-        if let Some(event) = shape.event
-            && shape.records.is_none()
-            && event.get() == r#""s3:TestEvent""#
-        {
-            self.take(
-                SourceKind::S3,
-                Ok(Verdict::Ignored(
-                    "s3:TestEvent: S3 tries a new notification configuration".into(),
-                )),
-                String::new,
-            );
-            return Ok(());
+        match shape.is() {
+            Is::Records(records) => self.records(records, depth)?,
+            Is::TestEvent => {
+                let why = "s3:TestEvent: S3 tries a new notification configuration";
+                self.take(
+                    SourceKind::S3,
+                    Ok(Verdict::Ignored(why.into())),
+                    String::new,
+                );
+            }
+            Is::EventBridge => eventbridge::decode(text, self)?,
+            Is::Sns => envelope::sns(text, self, depth)?,
+            Is::CloudEvent => envelope::cloud_event(text, self, depth)?,
+            Is::Ses => ses::decode(text, "", None, self)?,
+            Is::Recognition => {
+                let verdict = recognition::decode(text, self);
+                self.take(SourceKind::Recognition, verdict, || text.to_owned());
+            }
+            Is::Own { product, events } => self.own(text, Some(product), events, None, depth)?,
+            Is::OssEvents(events) => self.oss_events(events)?,
+            Is::OssEvent => {
+                let raw: &RawValue = serde_json::from_str(text)
+                    .map_err(|error| DecodeError::syntax(text, &error))?;
+                let verdict = oss::decode(raw, "", self);
+                self.take(SourceKind::Oss, verdict, || text.to_owned());
+            }
+            Is::Job => {
+                let verdict = vision::decode(text, self);
+                self.take(SourceKind::Job, verdict, || text.to_owned());
+            }
+            Is::CloudTrail => {
+                let verdict = cloudtrail::decode(text, "", self);
+                self.take(SourceKind::CloudTrail, verdict, || text.to_owned());
+            }
+            Is::Unknown => return Err(DecodeError::UnknownSource { saw: members(text) }),
         }
-        if let Some(records) = shape.records {
-            return self.records(records);
-        }
-        if let Some(events) = shape.events {
-            return self.oss_events(events);
-        }
-        if shape.event_name.is_some() && shape.oss.is_some() {
-            let raw: &RawValue =
-                serde_json::from_str(text).map_err(|error| DecodeError::syntax(text, &error))?;
-            let verdict = oss::decode(raw, "event", self);
-            self.take(SourceKind::Oss, verdict, || text.to_owned());
-            return Ok(());
-        }
-        Err(DecodeError::UnknownSource { saw: members(text) })
+        Ok(())
     }
 
     /// The fast road for the commonest body: S3's own notification, read in one parse. Anything unusual, and the
@@ -85,7 +192,7 @@ impl Decoder<'_> {
         if body.records.is_empty() || !body.records.iter().all(s3_native::Record::is_s3) {
             return false;
         }
-        let read = |record: &s3_native::Record<'_>| record.decode(self).and_then(fits);
+        let read = |record: &s3_native::Record<'_>| record.decode("", self).and_then(fits);
         let Ok(verdicts) = body.records.iter().map(read).collect::<Result<Vec<_>, _>>() else {
             return false;
         };
@@ -96,78 +203,202 @@ impl Decoder<'_> {
     }
 
     /// `Records`, each judged by itself: one that cannot be read takes none of the others with it.
-    fn records(&mut self, records: &RawValue) -> Result<(), DecodeError> {
-        #[derive(Deserialize)]
-        struct Source<'a> {
-            #[serde(borrow, default, rename = "eventSource", alias = "EventSource")]
+    fn records(&mut self, records: &RawValue, depth: usize) -> Result<(), DecodeError> {
+        const KIND: &str = "notification";
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Signs<'a> {
+            #[serde(borrow, rename = "eventSource", alias = "EventSource")]
             source: Text<'a>,
+            #[serde(borrow)]
+            s3: Option<&'a RawValue>,
+            #[serde(borrow)]
+            ses: Option<&'a RawValue>,
         }
         let records: Vec<&RawValue> = serde_json::from_str(records.get()).map_err(|_| {
-            DecodeError::value(
-                "notification",
-                "Records",
-                records.get(),
-                "an array of records",
-            )
+            DecodeError::value(KIND, "Records", records.get(), "an array of records")
         })?;
         if records.is_empty() {
             self.out.ignored.push("`Records` is empty".into());
-            return Ok(());
         }
         for (index, raw) in records.into_iter().enumerate() {
-            let alone = || format!("{{\"Records\":[{raw}]}}");
+            let text = raw.get();
             let place = format!("Records[{index}]");
-            let source: Result<Source<'_>, _> = serde_json::from_str(raw.get());
-            match source {
-                Ok(source) if s3_native::is_s3_source(source.source.as_str()) => {
-                    let verdict = serde_json::from_str::<s3_native::Record<'_>>(raw.get())
-                        .map_err(|error| {
-                            DecodeError::json::<s3_native::Record<'_>>(
-                                s3_native::KIND,
-                                &place,
-                                raw.get(),
-                                &error,
-                            )
-                        })
-                        .and_then(|record| record.decode(self));
-                    self.take(SourceKind::S3, verdict, alone);
-                }
-                Ok(source) => {
-                    let saw = format!(
-                        "{place} has eventSource {:?}",
-                        shorten(source.source.as_str(), 64)
-                    );
-                    self.take(
-                        SourceKind::S3,
-                        Err(DecodeError::UnknownSource { saw }),
-                        alone,
-                    );
-                }
+            let alone = || format!("{{\"Records\":[{raw}]}}");
+            let signs: Signs<'_> = match serde_json::from_str(text) {
+                Ok(signs) => signs,
                 Err(error) => {
-                    let error =
-                        DecodeError::json::<Source<'_>>("notification", &place, raw.get(), &error);
-                    self.take(SourceKind::S3, Err(error), alone);
+                    let error = DecodeError::json::<Signs<'_>>(KIND, &place, text, &error);
+                    self.refuse(error, alone());
+                    continue;
                 }
+            };
+            let source = signs.source.as_str();
+            let result = match source {
+                _ if s3_native::is_s3_source(source)
+                    || (source.is_empty() && signs.s3.is_some()) =>
+                {
+                    let verdict = s3_native::decode(text, &place, self);
+                    self.take(SourceKind::S3, verdict, alone);
+                    Ok(())
+                }
+                "aws:sqs" => envelope::sqs_record(text, self, depth),
+                "aws:sns" => envelope::sns_record(text, self, depth),
+                _ if source.ends_with(".amazonaws.com") => {
+                    let verdict = cloudtrail::decode(text, &place, self);
+                    self.take(SourceKind::CloudTrail, verdict, alone);
+                    Ok(())
+                }
+                _ if source == "aws:ses" || signs.ses.is_some() => {
+                    let why = "mail that SES received: only what became of sent mail is an event"
+                        .to_owned();
+                    self.take(SourceKind::Ses, Ok(Verdict::Ignored(why)), alone);
+                    Ok(())
+                }
+                _ => Err(DecodeError::UnknownSource {
+                    saw: format!("{place} has eventSource {:?}", shorten(source, 64)),
+                }),
+            };
+            if let Err(error) = result {
+                self.refuse(error, alone());
             }
         }
         Ok(())
     }
 
+    /// A body for a product of the user's own: the form of [`own`], a CloudEvent, or any JSON at all.
+    fn own_object(
+        &mut self,
+        text: &str,
+        asked: Option<Product>,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        let Ok(shape) = serde_json::from_str::<Shape<'_>>(text) else {
+            return self.own_bare(text, asked);
+        };
+        let own_form = shape.own_type.is_some() && shape.body.is_some();
+        if shape.specversion.is_some() {
+            envelope::cloud_event(text, self, depth)
+        } else if shape.product.is_some() || shape.events.is_some() || own_form {
+            self.own(text, shape.product, shape.events, asked, depth)
+        } else {
+            self.own_bare(text, asked)
+        }
+    }
+
+    /// The form of own products; the three of the seeds may come in it too, their bodies inside.
+    fn own(
+        &mut self,
+        text: &str,
+        product: Option<&RawValue>,
+        events: Option<&RawValue>,
+        asked: Option<Product>,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        let named = match product {
+            Some(product) => {
+                let name: Text<'_> = serde_json::from_str(product.get()).map_err(|_| {
+                    DecodeError::value(own::KIND, "product", product.get(), "a name")
+                })?;
+                Some(own::product(name.as_str())?)
+            }
+            None => asked,
+        };
+        let Some(product) = named else {
+            return Err(DecodeError::missing(
+                own::KIND,
+                "product",
+                "the product's name",
+            ));
+        };
+        match (&product, events) {
+            (Product::Oss, Some(events)) => self.oss_events(events),
+            (Product::Own(_), Some(events)) => {
+                for (index, raw) in elements(own::KIND, events)?.into_iter().enumerate() {
+                    let verdict =
+                        own::decode(raw.get(), &format!("events[{index}]"), &product, self);
+                    self.take(SourceKind::Own, verdict, || {
+                        format!("{{\"product\":\"{product}\",\"events\":[{raw}]}}")
+                    });
+                }
+                Ok(())
+            }
+            (Product::Own(_), None) => {
+                let verdict = own::decode(text, "", &product, self);
+                self.take(SourceKind::Own, verdict, || text.to_owned());
+                Ok(())
+            }
+            // A product of the seeds: its own body stands in `body`.
+            _ => self.inner_body(text, &product, depth),
+        }
+    }
+
+    /// `{"product": "viapi", "type": "SuperResolveVideo", "body": {...}}`.
+    fn inner_body(
+        &mut self,
+        text: &str,
+        product: &Product,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Inner<'a> {
+            #[serde(borrow, rename = "type", alias = "eventType")]
+            event_type: Text<'a>,
+            #[serde(borrow)]
+            body: Option<&'a RawValue>,
+        }
+        let inner: Inner<'_> = serde_json::from_str(text)
+            .map_err(|error| DecodeError::json::<Inner<'_>>(own::KIND, "", text, &error))?;
+        let Some(body) = inner.body else {
+            return Err(DecodeError::missing(
+                own::KIND,
+                "body",
+                &format!("the body of product `{product}`"),
+            ));
+        };
+        let attributes = inner
+            .event_type
+            .known()
+            .map(|name| ("x-carillon-event-type", name.to_owned()));
+        let before = std::mem::replace(
+            &mut self.context.attributes,
+            attributes.into_iter().collect(),
+        );
+        let from = self.out.events.len();
+        let result = if body.get().starts_with('"') {
+            serde_json::from_str::<String>(body.get())
+                .map_err(|error| DecodeError::syntax(body.get(), &error))
+                .and_then(|body| self.text(&body, depth + 1))
+        } else {
+            self.text(body.get(), depth + 1)
+        };
+        self.context.attributes = before;
+        result?;
+        match self.out.events[from..]
+            .iter()
+            .find(|event| event.product != *product)
+        {
+            Some(event) => Err(DecodeError::value(
+                own::KIND,
+                "product",
+                product.as_str(),
+                &format!("`{}`, which the body is of", event.product),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn own_bare(&mut self, text: &str, asked: Option<Product>) -> Result<(), DecodeError> {
+        let product = asked.expect("only called when a product of the user's own was asked for");
+        let verdict = own::bare(text, &product, self);
+        self.take(SourceKind::Own, verdict, || text.to_owned());
+        Ok(())
+    }
+
     /// `events` of an OSS body: an array, or one object (seed 002's second sample).
     fn oss_events(&mut self, events: &RawValue) -> Result<(), DecodeError> {
-        let elements: Vec<&RawValue> = match events.get().as_bytes().first() {
-            Some(b'[') => serde_json::from_str(events.get())
-                .map_err(|error| DecodeError::syntax(events.get(), &error))?,
-            Some(b'{') => vec![events],
-            _ => {
-                return Err(DecodeError::value(
-                    oss::KIND,
-                    "events",
-                    events.get(),
-                    "an array of events",
-                ));
-            }
-        };
+        let elements = elements(oss::KIND, events)?;
         if elements.is_empty() {
             self.out.ignored.push("`events` is empty".into());
             self.out.kind = Some(SourceKind::Oss);
@@ -188,12 +419,66 @@ impl Decoder<'_> {
                 saw: "the body is empty".into(),
             });
         }
+        let asked = self.asked_product()?;
+        if matches!(asked, Some(Product::Own(_))) {
+            return self.own_bare(text, asked);
+        }
+        let mail_asked = asked == Some(Product::Mail) || self.hint.source == Some(SourceKind::Mail);
+        if mail_asked || mail::is_mail(text) {
+            let verdict = mail::decode(text, self);
+            self.take(SourceKind::Mail, verdict, || text.to_owned());
+            return Ok(());
+        }
+        // SES publishes this sentence once to a topic that was set up.
+        if text.starts_with("Successfully validated SNS topic") {
+            let why = "SES tries a new topic".to_owned();
+            self.take(SourceKind::Ses, Ok(Verdict::Ignored(why)), String::new);
+            return Ok(());
+        }
         if let Some(inner) = base64_text(text) {
             return self.text(&inner, depth + 1);
+        }
+        if text.starts_with('[') {
+            return self.array(text, depth);
         }
         Err(DecodeError::UnknownSource {
             saw: format!("a text that begins {:?}", shorten(text, 40)),
         })
+    }
+
+    /// An array of bodies, each judged by itself.
+    fn array(&mut self, text: &str, depth: usize) -> Result<(), DecodeError> {
+        let bodies: Vec<&RawValue> =
+            serde_json::from_str(text).map_err(|error| DecodeError::syntax(text, &error))?;
+        if bodies.is_empty() {
+            return Err(DecodeError::UnknownSource {
+                saw: "an empty array".into(),
+            });
+        }
+        for body in bodies {
+            if let Err(error) = self.text(body.get(), depth + 1) {
+                self.refuse(error, body.get().to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The elements of `events`: an array, or one object (seed 002's second sample).
+fn elements<'a>(
+    kind: &'static str,
+    events: &'a RawValue,
+) -> Result<Vec<&'a RawValue>, DecodeError> {
+    match events.get().as_bytes().first() {
+        Some(b'[') => serde_json::from_str(events.get())
+            .map_err(|error| DecodeError::syntax(events.get(), &error)),
+        Some(b'{') => Ok(vec![events]),
+        _ => Err(DecodeError::value(
+            kind,
+            "events",
+            events.get(),
+            "an array of events",
+        )),
     }
 }
 

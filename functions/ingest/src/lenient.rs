@@ -143,3 +143,76 @@ pub(crate) fn shorten(value: &str, limit: usize) -> String {
     }
     short
 }
+
+/// A text that may stand in an array of which it is the first (CloudTrail's `requestParameters`). Anything else that is
+/// no text counts as absent: these members are extras, and a strange one must not lose the event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct First<'a>(Cow<'a, str>);
+
+impl First<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn known(&self) -> Option<&str> {
+        (!self.0.is_empty()).then_some(&*self.0)
+    }
+}
+
+struct FirstVisitor;
+
+impl<'de> Visitor<'de> for FirstVisitor {
+    type Value = First<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, or an array of strings")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<First<'de>, E> {
+        Ok(First(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<First<'de>, E> {
+        Ok(First(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<First<'de>, E> {
+        Ok(First(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<First<'de>, E> {
+        Ok(First(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<First<'de>, E> {
+        Ok(First::default())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<First<'de>, E> {
+        Ok(First::default())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<First<'de>, E> {
+        Ok(First::default())
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut array: A) -> Result<First<'de>, A::Error> {
+        let first = array.next_element::<First<'de>>()?.unwrap_or_default();
+        while array.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(first)
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<First<'de>, A::Error> {
+        while map
+            .next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?
+            .is_some()
+        {}
+        Ok(First::default())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for First<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FirstVisitor)
+    }
+}

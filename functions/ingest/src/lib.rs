@@ -48,7 +48,7 @@ pub use error::{DecodeError, MAX_BODY, MAX_DEPTH};
 pub use handle::{Ports, handle};
 pub use publish::DirectPublish;
 pub use settings::{CloudTrailScope, DeltaSize, Invented, Settings};
-pub use source::vision::Selector;
+pub use source::vision::{JobMark, Selector, Service};
 
 /// Reads a body of any shape that is understood. Pure: equal arguments give equal results.
 ///

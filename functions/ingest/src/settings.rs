@@ -1,7 +1,7 @@
 //! What an operator may decide about decoding. Every default is what a new installation wants.
 
 use crate::source::vision::Selector;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings of ingest. `Settings::default()` needs no configuration at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub struct Settings {
     /// Which vision event type a media job ends as, beyond the built-in table; the first that fits wins, and a tag on
     /// the job wins over all.
     pub selectors: Vec<Selector>,
+    /// EventBridge sources of the user's own, each with the product whose events they are: `detail-type` is the event
+    /// type, the first of `resources` the resource, `detail` the body. Default none.
+    pub bus_products: BTreeMap<String, String>,
 }
 
 impl Default for Settings {
@@ -48,6 +51,7 @@ impl Default for Settings {
             keyless_delete_objects: false,
             x_vars_from_metadata: false,
             selectors: Vec::new(),
+            bus_products: BTreeMap::new(),
         }
     }
 }

@@ -66,7 +66,13 @@ pub(crate) fn decode(
 ) -> Result<Verdict, DecodeError> {
     let facts: Facts<'_> = serde_json::from_str(raw.get())
         .map_err(|error| DecodeError::json::<Facts<'_>>(KIND, place, raw.get(), &error))?;
-    let field = |name: &str| format!("{place}.{name}");
+    let field = |name: &str| {
+        if place.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{place}.{name}")
+        }
+    };
     let Some(name) = facts.event_name.known() else {
         return Err(DecodeError::missing(
             KIND,

@@ -117,13 +117,19 @@ impl Record<'_> {
         is_s3_source(self.event_source.as_str())
     }
 
-    pub(crate) fn decode(&self, decoder: &Decoder<'_>) -> Result<Verdict, DecodeError> {
+    /// `place` names the record in errors (`Records[0]`); the fast road leaves it out, since it reports none.
+    pub(crate) fn decode(
+        &self,
+        place: &str,
+        decoder: &Decoder<'_>,
+    ) -> Result<Verdict, DecodeError> {
+        let field = |name: &str| format!("{place}.{name}");
         if let Some(version) = self.event_version.known()
             && version.split('.').next() != Some("2")
         {
             return Err(DecodeError::value(
                 KIND,
-                "eventVersion",
+                field("eventVersion"),
                 version,
                 "a notification of version 2.x; a later major version needs a newer release",
             ));
@@ -131,7 +137,7 @@ impl Record<'_> {
         let Some(name) = self.event_name.known() else {
             return Err(DecodeError::missing(
                 KIND,
-                "eventName",
+                field("eventName"),
                 "a name such as ObjectCreated:Put",
             ));
         };
@@ -147,14 +153,16 @@ impl Record<'_> {
         let bucket = s3
             .and_then(|s3| s3.bucket.as_ref())
             .and_then(|bucket| bucket.name.known())
-            .ok_or_else(|| DecodeError::missing(KIND, "s3.bucket.name", "the bucket's name"))?;
+            .ok_or_else(|| {
+                DecodeError::missing(KIND, field("s3.bucket.name"), "the bucket's name")
+            })?;
         let object = s3
             .and_then(|s3| s3.object.as_ref())
             .filter(|object| !object.key.is_empty());
         if object.is_none() && !name.starts_with("Bucket") {
             return Err(DecodeError::missing(
                 KIND,
-                "s3.object.key",
+                field("s3.object.key"),
                 "the object's name, form-encoded",
             ));
         }
@@ -168,7 +176,14 @@ impl Record<'_> {
             time: self.event_time.as_str(),
             region: self.aws_region.as_str(),
             bucket,
-            key: object.map(|object| form_decode(object.key.as_str())),
+            key: object.map(|object| {
+                // Ceph RGW writes the key verbatim (its notification code encodes nothing), all others form-encoded.
+                if self.event_source.as_str() == "ceph:s3" {
+                    Cow::Borrowed(object.key.as_str())
+                } else {
+                    form_decode(object.key.as_str())
+                }
+            }),
             // `s3.bucket.ownerIdentity` is an opaque id, not the account: left to the settings.
             owner: None,
             size,
@@ -197,8 +212,19 @@ impl Record<'_> {
         }
         .into_event(decoder)
         .map(|event| Verdict::Event(Box::new(event)))
-        .map_err(|error| DecodeError::value(KIND, "eventName", &error.value, error.want))
+        .map_err(|error| DecodeError::value(KIND, field("eventName"), &error.value, error.want))
     }
+}
+
+/// One record by itself.
+pub(crate) fn decode(
+    text: &str,
+    place: &str,
+    decoder: &Decoder<'_>,
+) -> Result<Verdict, DecodeError> {
+    let record: Record<'_> = serde_json::from_str(text)
+        .map_err(|error| DecodeError::json::<Record<'_>>(KIND, place, text, &error))?;
+    record.decode(place, decoder)
 }
 
 pub(crate) fn is_s3_source(source: &str) -> bool {

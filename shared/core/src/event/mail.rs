@@ -78,4 +78,85 @@ impl MailResult {
         }
         text
     }
+
+    /// Reads the text form. Values are not escaped, so the keys are looked for in their order, each after a `&`: an
+    /// unknown key is part of the value before it, and so is a `&` inside `err_msg`. What is missing stays empty; a
+    /// member before the first known key (`X-Notify-Message-ID=` of newer samples) is passed over.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        // Where each key's value begins, in the order of KEYS.
+        let mut found: [Option<(usize, usize)>; 12] = [None; 12];
+        let mut at = 0;
+        for (slot, key) in found.iter_mut().zip(KEYS) {
+            let mut from = at;
+            while let Some(offset) = text[from..].find(key) {
+                let start = from + offset;
+                let value = start + key.len();
+                let begins = start == 0 || text.as_bytes()[start - 1] == b'&';
+                if begins && text.as_bytes().get(value) == Some(&b'=') {
+                    *slot = Some((start, value + 1));
+                    at = value + 1;
+                    break;
+                }
+                from = value;
+            }
+        }
+        let value = |index: usize| -> String {
+            let Some((_, start)) = found[index] else {
+                return String::new();
+            };
+            // The value ends before the `&` of the next key that is there.
+            let end = found[index + 1..]
+                .iter()
+                .flatten()
+                .next()
+                .map_or(text.len(), |(next, _)| next - 1);
+            text[start..end.max(start)].to_owned()
+        };
+        MailResult {
+            env_id: value(0),
+            msg_id: value(1),
+            account: value(2),
+            from: value(3),
+            rcpt: value(4),
+            recv_time: value(5),
+            end_time: value(6),
+            status: value(7),
+            event: value(8),
+            region: value(9),
+            err_code: value(10),
+            err_msg: value(11),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seed 000 (2), both samples.
+    const GOOD: &str = "env_id=457323378&msg_id=77041400535408&account=test@test.com&from=test@test.com&rcpt=abc@abc.com&recv_time=2017-04-14 11:44:47&end_time=2017-04-14 11:44:48&status=0&event=deliver&region=cn-hangzhou&err_code=250&err_msg=250 Send Mail OK";
+    const BAD: &str = "env_id=457323379&msg_id=77041400535409&account=test@test.com&from=test@test.com&rcpt=abc@abc.com&recv_time=2017-04-14 11:44:48&end_time=2017-04-14 11:44:49&status=2&event=deliver&region=cn-hangzhou&err_code=550&err_msg=550 No Such User";
+
+    #[test]
+    fn the_seeds_samples_survive_reading_and_writing() {
+        for sample in [GOOD, BAD] {
+            assert_eq!(MailResult::parse(sample).to_text(), sample);
+        }
+        assert_eq!(MailResult::parse(GOOD).err_msg, "250 Send Mail OK");
+        assert_eq!(MailResult::parse(BAD).status, "2");
+    }
+
+    #[test]
+    fn values_may_hold_ampersands_and_keys_may_be_missing() {
+        let result = MailResult::parse(
+            "X-Notify-Message-ID=1&env_id=7&tag=a&rcpt=x&y@z.com&status=4&err_msg=a&b=c&status=9",
+        );
+        assert_eq!(result.env_id, "7&tag=a");
+        assert_eq!(result.rcpt, "x&y@z.com");
+        assert_eq!(result.status, "4");
+        assert_eq!(result.err_msg, "a&b=c&status=9");
+        assert_eq!(result.region, "");
+        assert_eq!(MailResult::parse(""), MailResult::default());
+    }
 }
