@@ -12,8 +12,7 @@ mod time;
 pub mod vision;
 
 pub use identity::{EventId, IdentityHasher, MessageId};
-pub(crate) use names::canonical;
-pub use names::{EventType, InvalidName, Product};
+pub use names::{EventType, InvalidName, Product, canonical};
 pub use oss::OssBody;
 pub use status::{EVENT_STATUS_HEADER, PROCESS_STATUS_HEADER, event_status, process_status};
 pub use time::{InvalidTime, Timestamp};

@@ -13,6 +13,40 @@ pub enum EventTypePattern {
     Group(String),
 }
 
+/// Every event type that the seeds and SMQ's pages list, storage first. Not a closed set: it serves witnesses and
+/// warnings, never a verdict.
+pub const KNOWN_EVENT_TYPES: [&str; 22] = [
+    "ObjectCreated:PutObject",
+    "ObjectCreated:PostObject",
+    "ObjectCreated:CopyObject",
+    "ObjectCreated:AppendObject",
+    "ObjectCreated:InitiateMultipartUpload",
+    "ObjectCreated:UploadPart",
+    "ObjectCreated:UploadPartCopy",
+    "ObjectCreated:CompleteMultipartUpload",
+    "ObjectCreated:PutSymlink",
+    "ObjectDownloaded:GetObject",
+    "ObjectModified:UpdateObjectMeta",
+    "ObjectModified:ChangeStorageClass",
+    "ObjectRemoved:DeleteObject",
+    "ObjectRemoved:DeleteObjects",
+    "ObjectRemoved:AbortMultipartUpload",
+    "ObjectReplication:ObjectCreated",
+    "ObjectReplication:ObjectModified",
+    "ObjectReplication:ObjectRemoved",
+    "ObjectRestore:FinishRestore",
+    "BucketQueried:GetBucketReferer",
+    "Deliver:SendSuccessfully",
+    "Deliver:SendFailed",
+];
+
+/// Whether `event_type` lies in `group`, that is, begins `group:`.
+fn in_group(group: &str, event_type: &str) -> bool {
+    event_type
+        .strip_prefix(group)
+        .is_some_and(|rest| rest.starts_with(':'))
+}
+
 impl EventTypePattern {
     /// Reads an entry in any spelling of the seeds.
     ///
@@ -20,12 +54,17 @@ impl EventTypePattern {
     /// [`InvalidName`] when it is neither a name nor `Group:*`.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let name = crate::event::canonical(text);
-        match name.strip_suffix(":*") {
+        let parsed = match name.strip_suffix(":*") {
             // A group must itself be a sound name.
             Some(group) => EventType::parse(group)
                 .map(|group| EventTypePattern::Group(group.as_str().to_owned())),
             None => EventType::parse(&name).map(EventTypePattern::Name),
-        }
+        };
+        parsed.map_err(|_| InvalidName {
+            what: "event type",
+            value: text.chars().take(128).collect(),
+            want: "a name such as `ObjectCreated:PutObject` or a whole group such as `ObjectCreated:*` (for all that no other rule takes there is the default rule)",
+        })
     }
 
     /// Whether it covers the event type.
@@ -33,9 +72,37 @@ impl EventTypePattern {
     pub fn covers(&self, event_type: &str) -> bool {
         match self {
             EventTypePattern::Name(name) => name.as_str() == event_type,
-            EventTypePattern::Group(group) => event_type
-                .strip_prefix(group.as_str())
-                .is_some_and(|rest| rest.starts_with(':')),
+            EventTypePattern::Group(group) => in_group(group, event_type),
+        }
+    }
+
+    /// An event type that both cover, if there is one: where both are groups, a known name of the narrower, or else
+    /// `Group:Any`.
+    #[must_use]
+    pub fn common(&self, other: &EventTypePattern) -> Option<EventType> {
+        match (self, other) {
+            (EventTypePattern::Name(name), other) | (other, EventTypePattern::Name(name)) => {
+                other.covers(name.as_str()).then(|| name.clone())
+            }
+            (EventTypePattern::Group(a), EventTypePattern::Group(b)) => {
+                let narrower = if a == b || in_group(a, b) {
+                    b
+                } else if in_group(b, a) {
+                    a
+                } else {
+                    return None;
+                };
+                let known = KNOWN_EVENT_TYPES
+                    .iter()
+                    .find(|name| in_group(narrower, name));
+                match known {
+                    Some(name) => EventType::parse(name).ok(),
+                    // The second for a group so long that nothing longer is an event type.
+                    None => ["Any", "x"]
+                        .iter()
+                        .find_map(|name| EventType::parse(&format!("{narrower}:{name}")).ok()),
+                }
+            }
         }
     }
 }
@@ -72,5 +139,25 @@ impl EventTypes {
     #[must_use]
     pub fn cover(&self, event_type: &str) -> bool {
         self.0.iter().any(|pattern| pattern.covers(event_type))
+    }
+
+    /// An event type that both cover, if there is one.
+    #[must_use]
+    pub fn common(&self, other: &EventTypes) -> Option<EventType> {
+        self.0
+            .iter()
+            .find_map(|pattern| other.0.iter().find_map(|theirs| pattern.common(theirs)))
+    }
+}
+
+impl fmt::Display for EventTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, pattern) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            pattern.fmt(f)?;
+        }
+        Ok(())
     }
 }

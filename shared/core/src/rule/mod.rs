@@ -2,13 +2,21 @@
 
 mod endpoint;
 mod event_types;
+mod limits;
+pub mod overlap;
 mod pattern;
+mod read;
 mod spec;
+mod validate;
 
-pub use endpoint::{Endpoint, EndpointKind};
-pub use event_types::{EventTypePattern, EventTypes};
+pub use endpoint::{Endpoint, EndpointKind, MAX_URL};
+pub use event_types::{EventTypePattern, EventTypes, KNOWN_EVENT_TYPES};
+pub use limits::Limits;
+pub use overlap::Witness;
 pub use pattern::{Clause, ResourcePattern, Resources};
+pub use read::{Reading, RuleFile, Unusable};
 pub use spec::{EndpointSpec, Fault, MatchRuleSpec, RuleSpec};
+pub use validate::MAX_PATTERN;
 
 use crate::event::{Product, Timestamp};
 use crate::topic::TopicName;

@@ -1,11 +1,9 @@
-//! The wire form of a rule (the parameters of SMQ's CreateEventRule, and the elements of a rule file), and the one
-//! place where it is validated.
+//! The wire form of a rule: the parameters of SMQ's CreateEventRule, and the elements of a rule file.
 
 use super::{
-    Clause, DEFAULT_EVENT_TYPE, DEFAULT_RESOURCE, Endpoint, EndpointKind, EventTypePattern,
-    EventTypes, ResourcePattern, Resources, Rule, RuleName,
+    Clause, DEFAULT_EVENT_TYPE, DEFAULT_RESOURCE, Endpoint, EventTypePattern, ResourcePattern,
+    Resources, Rule,
 };
-use crate::event::{Product, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Parameters of CreateEventRule (version 2022-01-19), same names.
@@ -33,8 +31,11 @@ pub struct RuleSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct MatchRuleSpec {
-    /// `false` negates; default true.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `false` negates; default true. As text (`"False"`, as query strings of the Python SDK have it) in any case.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient_bool"
+    )]
     pub match_state: Option<bool>,
     /// Full name; excludes the other two.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +62,7 @@ pub struct EndpointSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("rule {rule:?}, field {field}, value {value:?}: {message}")]
 pub struct Fault {
-    /// Name of the rule as given.
+    /// Name of the rule as given; `[n]`, its place in the file counted from 0, when it has none.
     pub rule: String,
     /// Field, for example `MatchRules[0][1].Prefix`.
     pub field: String,
@@ -71,162 +72,135 @@ pub struct Fault {
     pub message: String,
 }
 
-impl Rule {
-    /// Validates a rule.
-    ///
-    /// # Errors
-    /// Every fault, not only the first.
-    pub fn from_spec(spec: RuleSpec) -> Result<Rule, Vec<Fault>> {
-        let mut faults = Faults {
-            rule: spec.rule_name.clone(),
-            list: Vec::new(),
-        };
-        let product = faults.take(
-            "ProductName",
-            &spec.product_name,
-            Product::parse(&spec.product_name),
-        );
-        let name = faults.take(
-            "RuleName",
-            &spec.rule_name,
-            RuleName::parse(&spec.rule_name),
-        );
-        let is_default = name.as_ref().is_some_and(RuleName::is_default);
-
-        let mut event_types = Vec::new();
-        let mut resources = Resources::All;
-        if is_default {
-            if spec
-                .event_types
-                .iter()
-                .any(|text| text != DEFAULT_EVENT_TYPE)
-            {
-                faults.add(
-                    "EventTypes",
-                    &spec.event_types.join(","),
-                    "the default rule takes [\"Default\"]",
-                );
-            }
-            let reserved = |rules: &Vec<Vec<MatchRuleSpec>>| {
-                rules
-                    .iter()
-                    .flatten()
-                    .all(|rule| rule.name.as_deref() == Some(DEFAULT_RESOURCE))
-            };
-            if !spec.match_rules.as_ref().is_none_or(reserved) {
-                faults.add(
-                    "MatchRules",
-                    "",
-                    "the default rule takes none, or [[{\"Name\":\"mns-en-reserved-default\"}]]",
-                );
-            }
-        } else {
-            if spec.event_types.is_empty() {
-                faults.add(
-                    "EventTypes",
-                    "[]",
-                    "name at least one event type, for example \"ObjectCreated:*\"",
-                );
-            }
-            for (index, text) in spec.event_types.iter().enumerate() {
-                event_types.extend(faults.take(
-                    &format!("EventTypes[{index}]"),
-                    text,
-                    EventTypePattern::parse(text),
-                ));
-            }
-            if let Some(rules) = &spec.match_rules {
-                resources = Resources::AnyOf(
-                    rules
-                        .iter()
-                        .map(|all| all.iter().map(clause).collect())
-                        .collect(),
-                );
-            }
-        }
-
-        let listed = spec.endpoints.into_iter().flatten().chain(spec.endpoint);
-        let mut endpoints = Vec::new();
-        for (index, endpoint) in listed.enumerate() {
-            let kind = match endpoint.endpoint_type.as_str() {
-                "http" => EndpointKind::Http,
-                "queue" => EndpointKind::Queue,
-                "topic" => EndpointKind::Topic,
-                other => {
-                    faults.add(
-                        &format!("Endpoints[{index}].EndpointType"),
-                        other,
-                        "give http, queue or topic",
-                    );
-                    continue;
-                }
-            };
-            endpoints.push(Endpoint {
-                kind,
-                value: endpoint.endpoint_value,
-            });
-        }
-        if endpoints.is_empty() {
-            faults.add("Endpoints", "[]", "name at least one endpoint");
-        }
-
-        match (product, name) {
-            (Some(product), Some(name)) if faults.list.is_empty() => Ok(Rule {
-                product,
-                name,
-                event_types: EventTypes(event_types),
-                resources,
-                endpoints,
-                enabled: true,
-                topic: None,
-                created: Timestamp::default(),
-            }),
-            _ => Err(faults.list),
-        }
-    }
-}
-
-fn clause(spec: &MatchRuleSpec) -> Clause {
-    let pattern = match &spec.name {
-        Some(name) => ResourcePattern::Name(name.clone()),
-        None => ResourcePattern::Ends {
-            prefix: spec.prefix.clone().unwrap_or_default(),
-            suffix: spec.suffix.clone().unwrap_or_default(),
-        },
-    };
-    Clause {
-        negated: spec.match_state == Some(false),
-        pattern,
-    }
-}
-
-struct Faults {
-    rule: String,
-    list: Vec<Fault>,
-}
-
-impl Faults {
-    fn add(&mut self, field: &str, value: &str, message: &str) {
-        self.list.push(Fault {
-            rule: self.rule.clone(),
-            field: field.to_owned(),
-            value: value.chars().take(128).collect(),
-            message: message.to_owned(),
-        });
-    }
-
-    fn take<T, E: std::fmt::Display>(
-        &mut self,
-        field: &str,
+impl Fault {
+    /// A fault; a long value is shortened to 128 characters.
+    #[must_use]
+    pub fn new(
+        rule: &str,
+        field: impl Into<String>,
         value: &str,
-        parsed: Result<T, E>,
-    ) -> Option<T> {
-        match parsed {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.add(field, value, &error.to_string());
-                None
+        message: impl Into<String>,
+    ) -> Self {
+        let mut shown: String = value.chars().take(128).collect();
+        if shown.len() < value.len() {
+            shown.push('…');
+        }
+        Fault {
+            rule: rule.to_owned(),
+            field: field.into(),
+            value: shown,
+            message: message.into(),
+        }
+    }
+}
+
+/// `true`, `false`, or either as text in any case.
+pub(super) fn read_bool(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("true") {
+        Some(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+fn lenient_bool<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Bool(bool),
+        Text(String),
+    }
+    match Option::<Either>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Either::Bool(state)) => Ok(Some(state)),
+        Some(Either::Text(text)) => match read_bool(&text) {
+            Some(state) => Ok(Some(state)),
+            None => Err(serde::de::Error::custom(format!(
+                "MatchState {text:?} is neither true nor false"
+            ))),
+        },
+    }
+}
+
+impl Rule {
+    /// The wire form of the rule, canonical: reading it again gives an equal rule (but for what the wire form does not
+    /// carry: `enabled`, `topic` and `created`).
+    #[must_use]
+    pub fn to_spec(&self) -> RuleSpec {
+        let (event_types, match_rules) = if self.is_default() {
+            let reserved = MatchRuleSpec {
+                name: Some(DEFAULT_RESOURCE.to_owned()),
+                ..MatchRuleSpec::default()
+            };
+            (
+                vec![DEFAULT_EVENT_TYPE.to_owned()],
+                Some(vec![vec![reserved]]),
+            )
+        } else {
+            let match_rules = match &self.resources {
+                Resources::All => None,
+                Resources::AnyOf(alternatives) => Some(
+                    alternatives
+                        .iter()
+                        .map(|clauses| clauses.iter().map(MatchRuleSpec::from).collect())
+                        .collect(),
+                ),
+            };
+            (
+                self.event_types
+                    .0
+                    .iter()
+                    .map(EventTypePattern::to_string)
+                    .collect(),
+                match_rules,
+            )
+        };
+        RuleSpec {
+            product_name: self.product.as_str().to_owned(),
+            rule_name: self.name.as_str().to_owned(),
+            event_types,
+            match_rules,
+            endpoint: None,
+            endpoints: Some(self.endpoints.iter().map(EndpointSpec::from).collect()),
+        }
+    }
+}
+
+impl From<&Clause> for MatchRuleSpec {
+    fn from(clause: &Clause) -> Self {
+        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let mut spec = match &clause.pattern {
+            ResourcePattern::Name(name) => MatchRuleSpec {
+                name: Some(name.clone()),
+                ..MatchRuleSpec::default()
+            },
+            // Everything is written as an empty prefix: a clause with no member at all is refused.
+            ResourcePattern::Ends { prefix, suffix } if prefix.is_empty() && suffix.is_empty() => {
+                MatchRuleSpec {
+                    prefix: Some(String::new()),
+                    ..MatchRuleSpec::default()
+                }
             }
+            ResourcePattern::Ends { prefix, suffix } => MatchRuleSpec {
+                prefix: text(prefix),
+                suffix: text(suffix),
+                ..MatchRuleSpec::default()
+            },
+        };
+        spec.match_state = Some(!clause.negated);
+        spec
+    }
+}
+
+impl From<&Endpoint> for EndpointSpec {
+    fn from(endpoint: &Endpoint) -> Self {
+        EndpointSpec {
+            endpoint_type: endpoint.kind.as_str().to_owned(),
+            endpoint_value: endpoint.value.clone(),
         }
     }
 }

@@ -1,21 +1,14 @@
 //! The rules of one product while they change: limits and conflicts are checked here, before anything is stored.
 
-use crate::event::EventType;
-use crate::rule::{Fault, Rule, RuleName};
+use super::conflicts::Conflicts;
+use crate::rule::{Fault, Limits, Rule, RuleName, Witness};
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-
-/// An event that two rules both claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Witness {
-    /// Its type.
-    pub event_type: EventType,
-    /// Its resource, `bucket/key`.
-    pub resource: String,
-}
 
 /// Two rules and an event that both claim.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("rule {rule:?} and rule {other:?} would both claim {} on {:?}: narrow EventTypes or MatchRules of one of them", .witness.event_type, .witness.resource)]
+#[error("rule {:?} and rule {:?} would both claim {} on {:?}: narrow EventTypes or MatchRules of one of them", .rule.as_str(), .other.as_str(), .witness.event_type, .witness.resource)]
 pub struct Conflict {
     /// The rule that was to be added.
     pub rule: RuleName,
@@ -29,10 +22,10 @@ pub struct Conflict {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A rule of this name exists.
-    #[error("rule {0:?} exists already: delete it first, or update it")]
+    #[error("rule {:?} exists already: delete it first, or update it", .0.as_str())]
     Exists(RuleName),
     /// No rule of this name exists.
-    #[error("there is no rule {0:?}")]
+    #[error("there is no rule {:?}: check the name and the product", .0.as_str())]
     Missing(RuleName),
     /// It would claim events of another rule.
     #[error(transparent)]
@@ -48,23 +41,136 @@ pub enum Refusal {
         limit: usize,
     },
     /// The rule itself is unsound.
-    #[error("{}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Faults(Vec<Fault>),
 }
 
-/// The rules of one product, open to change.
+/// What to do with two rules that claim one event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overlap {
+    /// Refuse the later one (seed 000, 3.2: "no two rules may intersect").
+    #[default]
+    Refuse,
+    /// Keep both: each is told of the event, under its own `ruleId`.
+    Allow,
+}
+
+impl Overlap {
+    /// Reads `refuse` or `allow`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "refuse" => Some(Overlap::Refuse),
+            "allow" => Some(Overlap::Allow),
+            _ => None,
+        }
+    }
+}
+
+/// The rules of one product, open to change. Every change is checked first; a refused one leaves the book as it was.
+///
+/// Disabled rules keep their place: a new rule may not claim what a disabled one claims, so that enabling a rule is
+/// never refused.
 #[derive(Clone, Debug, Default)]
 pub struct RuleBook {
-    rules: Vec<Arc<Rule>>,
+    /// By slot; a removed rule leaves an empty one, which the next takes.
+    slots: Vec<Option<Arc<Rule>>>,
+    free: Vec<u32>,
+    names: HashMap<RuleName, u32, foldhash::fast::FixedState>,
+    conflicts: Conflicts,
+    limits: Limits,
+    overlap: Overlap,
 }
 
 impl RuleBook {
-    /// A book of rules that already hold together.
+    /// A book of rules that already hold together, with the shipped limits, refusing overlaps.
     #[must_use]
     pub fn open(rules: impl IntoIterator<Item = Arc<Rule>>) -> Self {
-        RuleBook {
-            rules: rules.into_iter().collect(),
+        Self::open_with(rules, Limits::default(), Overlap::Refuse)
+    }
+
+    /// A book of rules that are stored already: they are taken as they are, even if they overlap (since overlaps were
+    /// allowed once) or are more than the limit. Of several of one name the last stays.
+    #[must_use]
+    pub fn open_with(
+        rules: impl IntoIterator<Item = Arc<Rule>>,
+        limits: Limits,
+        overlap: Overlap,
+    ) -> Self {
+        let mut book = RuleBook {
+            limits,
+            overlap,
+            ..RuleBook::default()
+        };
+        for rule in rules {
+            book.displace(&rule.name);
+            book.place(rule);
         }
+        if overlap == Overlap::Refuse {
+            book.conflicts.settle(&book.slots);
+        }
+        book
+    }
+
+    /// How many rules there are, the default rule included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is no rule.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// One rule.
+    #[must_use]
+    pub fn get(&self, name: &RuleName) -> Option<&Arc<Rule>> {
+        self.names
+            .get(name)
+            .and_then(|slot| self.slots[*slot as usize].as_ref())
+    }
+
+    /// All rules; in the order they came in, as long as none is removed.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.slots.iter().flatten()
+    }
+
+    /// Whether the rule could be added (or, if one of its name exists, put in its place).
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] with the first conflict found, whatever the setting.
+    pub fn check(&self, rule: &Rule) -> Result<(), Conflict> {
+        match self.conflicts_of(rule, 1).pop() {
+            Some(conflict) => Err(conflict),
+            None => Ok(()),
+        }
+    }
+
+    /// The rules that the given one overlaps, one conflict each, at most `max`. A rule of the same name is passed over.
+    #[must_use]
+    pub fn conflicts_of(&self, rule: &Rule, max: usize) -> Vec<Conflict> {
+        let mut found: Vec<Conflict> = Vec::new();
+        if max == 0 || rule.is_default() {
+            return found;
+        }
+        self.conflicts.each(&self.slots, rule, |other, witness| {
+            if other.name != rule.name && !found.iter().any(|conflict| conflict.other == other.name)
+            {
+                found.push(Conflict {
+                    rule: rule.name.clone(),
+                    other: other.name.clone(),
+                    witness,
+                });
+            }
+            if found.len() == max {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        found
     }
 
     /// Adds a rule.
@@ -72,11 +178,40 @@ impl RuleBook {
     /// # Errors
     /// [`Refusal`], and the book is unchanged.
     pub fn insert(&mut self, rule: Arc<Rule>) -> Result<(), Refusal> {
-        if self.rules.iter().any(|held| held.name == rule.name) {
+        if self.names.contains_key(&rule.name) {
             return Err(Refusal::Exists(rule.name.clone()));
         }
-        self.rules.push(rule);
+        if self.names.len() >= self.limits.rules {
+            return Err(Refusal::Limit {
+                what: format!(
+                    "with rule {:?} the rules of product {}",
+                    rule.name.as_str(),
+                    rule.product
+                ),
+                would_be: self.names.len() + 1,
+                limit: self.limits.rules,
+            });
+        }
+        self.refuse_conflict(&rule)?;
+        self.place(rule);
         Ok(())
+    }
+
+    /// Puts a rule in the place of the one of its name, in one step: there is no moment at which neither or both hold.
+    /// Gives the old one.
+    ///
+    /// # Errors
+    /// [`Refusal`], and the old rule stays.
+    pub fn replace(&mut self, rule: Arc<Rule>) -> Result<Arc<Rule>, Refusal> {
+        if !self.names.contains_key(&rule.name) {
+            return Err(Refusal::Missing(rule.name.clone()));
+        }
+        self.refuse_conflict(&rule)?;
+        let old = self
+            .displace(&rule.name)
+            .expect("the name was found a moment ago");
+        self.place(rule);
+        Ok(old)
     }
 
     /// Removes a rule.
@@ -84,9 +219,56 @@ impl RuleBook {
     /// # Errors
     /// [`Refusal::Missing`].
     pub fn remove(&mut self, name: &RuleName) -> Result<Arc<Rule>, Refusal> {
-        match self.rules.iter().position(|held| &held.name == name) {
-            Some(index) => Ok(self.rules.remove(index)),
-            None => Err(Refusal::Missing(name.clone())),
+        self.displace(name)
+            .ok_or_else(|| Refusal::Missing(name.clone()))
+    }
+
+    /// Enables or disables a rule; gives it as it now is. Never refused for a conflict.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`].
+    pub fn set_enabled(&mut self, name: &RuleName, enabled: bool) -> Result<Arc<Rule>, Refusal> {
+        let slot = *self
+            .names
+            .get(name)
+            .ok_or_else(|| Refusal::Missing(name.clone()))?;
+        let held = self.slots[slot as usize]
+            .as_mut()
+            .expect("a named slot holds its rule");
+        if held.enabled != enabled {
+            Arc::make_mut(held).enabled = enabled;
         }
+        Ok(held.clone())
+    }
+
+    fn refuse_conflict(&self, rule: &Rule) -> Result<(), Refusal> {
+        match self.overlap {
+            Overlap::Refuse => Ok(self.check(rule)?),
+            Overlap::Allow => Ok(()),
+        }
+    }
+
+    fn place(&mut self, rule: Arc<Rule>) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("a book holds fewer than 2^32 rules")
+        });
+        self.names.insert(rule.name.clone(), slot);
+        if !rule.is_default() {
+            self.conflicts.insert(slot, &rule);
+        }
+        self.slots[slot as usize] = Some(rule);
+    }
+
+    fn displace(&mut self, name: &RuleName) -> Option<Arc<Rule>> {
+        let slot = self.names.remove(name)?;
+        let rule = self.slots[slot as usize]
+            .take()
+            .expect("a named slot holds its rule");
+        if !rule.is_default() {
+            self.conflicts.remove(slot, &rule);
+        }
+        self.free.push(slot);
+        Some(rule)
     }
 }

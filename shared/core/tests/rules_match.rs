@@ -1,0 +1,194 @@
+//! The match index gives the answers of the naive matcher, on generated rule sets and events.
+
+mod support;
+
+use carillon_core::rule::{Resources, Rule};
+use carillon_core::ruleset::{Hits, Overlap, RuleBook, RuleSet};
+use std::sync::Arc;
+use support::{Draw, EVENT_TYPES};
+
+/// Rule sets and events each that a run judges: 1.2 million cases, or those of `CARILLON_RULE_SETS` sets.
+fn sizes() -> (u64, usize) {
+    let sets = std::env::var("CARILLON_RULE_SETS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(12_000);
+    (sets, 100)
+}
+
+/// What the rules say, one by one.
+fn naive(rules: &[Arc<Rule>], event_type: &str, resource: &str) -> Vec<String> {
+    let told =
+        |rule: &&Arc<Rule>| !rule.is_default() && rule.enabled && rule.covers(event_type, resource);
+    let mut names: Vec<String> = rules
+        .iter()
+        .filter(told)
+        .map(|rule| rule.name.to_string())
+        .collect();
+    if names.is_empty() {
+        let default = rules.iter().find(|rule| rule.is_default() && rule.enabled);
+        names.extend(default.map(|rule| rule.name.to_string()));
+    }
+    names
+}
+
+fn differential(overlap: Overlap, seed: u64) -> u64 {
+    let (sets, events) = sizes();
+    let (mut cases, mut covered, mut several, mut by_default) = (0u64, 0u64, 0u64, 0u64);
+    let mut hits = Hits::new();
+    for number in 0..sets / 2 {
+        let mut draw = Draw::new(seed + number);
+        let mut rules = support::rules(&mut draw, 12);
+        if overlap == Overlap::Refuse {
+            // Only what a book takes one after the other.
+            let mut book = RuleBook::default();
+            rules.retain(|rule| book.insert(rule.clone()).is_ok());
+        }
+        let set = RuleSet::build(rules.clone());
+        let judged: Vec<(&str, String)> = (0..events)
+            .map(|_| {
+                (
+                    *draw.pick(&EVENT_TYPES),
+                    support::resource(&mut draw, &rules),
+                )
+            })
+            .collect();
+        let mut batch = Vec::new();
+        set.covering_batch(
+            judged
+                .iter()
+                .map(|(event_type, resource)| (*event_type, resource.as_str())),
+            &mut Hits::new(),
+            |_, hits| batch.push(hits.to_vec()),
+        );
+        for ((event_type, resource), batched) in judged.iter().zip(&batch) {
+            let told: Vec<String> = set
+                .judge(event_type, resource, &mut hits)
+                .map(|rule| rule.name.to_string())
+                .collect();
+            let want = naive(&rules, event_type, resource);
+            assert_eq!(
+                told, want,
+                "set {number} of seed {seed}: {event_type} on {resource:?} by {rules:#?}"
+            );
+            assert_eq!(
+                batched, &hits,
+                "set {number} of seed {seed}: batch of {event_type} on {resource:?}"
+            );
+            if overlap == Overlap::Refuse {
+                assert!(
+                    hits.len() <= 1,
+                    "two rules of one book took {event_type} on {resource:?}: {told:?}"
+                );
+            }
+            cases += 1;
+            covered += u64::from(!hits.is_empty());
+            several += u64::from(hits.len() > 1);
+            by_default += u64::from(hits.is_empty() && !told.is_empty());
+        }
+    }
+    println!(
+        "{overlap:?}: {cases} cases, {covered} covered, {several} by several rules, {by_default} by default"
+    );
+    assert!(
+        covered > cases / 20 && by_default > cases / 20,
+        "the cases say too little"
+    );
+    assert_eq!(several > 0, overlap == Overlap::Allow);
+    cases
+}
+
+#[test]
+fn as_the_naive_matcher_refusing_overlaps() {
+    differential(Overlap::Refuse, 1);
+}
+
+#[test]
+fn as_the_naive_matcher_allowing_overlaps() {
+    differential(Overlap::Allow, 1_000_000_007);
+}
+
+#[test]
+fn many_rules_in_one_set() {
+    // Enough rules for the table and the filter to be full as they are in earnest.
+    let mut draw = Draw::new(99);
+    let rules: Vec<Arc<Rule>> = (0..3_000)
+        .map(|number| Arc::new(support::rule(&mut draw, number)))
+        .collect();
+    let set = RuleSet::build(rules.clone());
+    let mut hits = Hits::new();
+    for _ in 0..300 {
+        let (event_type, resource) = (
+            *draw.pick(&EVENT_TYPES),
+            support::resource(&mut draw, &rules),
+        );
+        set.covering(event_type, &resource, &mut hits);
+        let want: Vec<u32> = (0..)
+            .zip(&rules)
+            .filter(|(_, rule)| rule.enabled && rule.covers(event_type, &resource))
+            .map(|(number, _)| number)
+            .collect();
+        assert_eq!(hits, want, "{event_type} on {resource:?}");
+    }
+}
+
+#[test]
+fn more_event_types_than_a_mask_holds() {
+    let types: Vec<String> = (0..200)
+        .map(|number| format!("Group{}:Name{number}", number % 7))
+        .collect();
+    let rules: Vec<Arc<Rule>> = types
+        .iter()
+        .enumerate()
+        .map(|(number, event_type)| {
+            let text = if number % 10 == 0 {
+                format!("Group{}:*", number % 7)
+            } else {
+                event_type.clone()
+            };
+            let types = carillon_core::rule::EventTypes(vec![
+                carillon_core::rule::EventTypePattern::parse(&text).unwrap(),
+            ]);
+            Arc::new(support::named(
+                &format!("r{number}"),
+                types,
+                Resources::All,
+                true,
+            ))
+        })
+        .collect();
+    let set = RuleSet::build(rules.clone());
+    let mut hits = Hits::new();
+    for event_type in &types {
+        set.covering(event_type, "", &mut hits);
+        let want: Vec<u32> = (0..)
+            .zip(&rules)
+            .filter(|(_, rule)| rule.covers(event_type, ""))
+            .map(|(number, _)| number)
+            .collect();
+        assert_eq!(hits, want, "{event_type}");
+    }
+}
+
+#[test]
+fn a_rule_is_found_by_name_disabled_default_included() {
+    let mut draw = Draw::new(3);
+    let mut rules: Vec<Arc<Rule>> = (0..50)
+        .map(|number| Arc::new(support::rule(&mut draw, number)))
+        .collect();
+    rules.push(Arc::new(support::named(
+        "DefaultEnRule",
+        Default::default(),
+        Resources::All,
+        false,
+    )));
+    let set = RuleSet::build(rules.clone());
+    for rule in &rules {
+        assert_eq!(set.rule(&rule.name), Some(rule));
+    }
+    assert!(set.default_rule().is_none());
+    assert!(
+        set.rule(&carillon_core::rule::RuleName::parse("missing").unwrap())
+            .is_none()
+    );
+}
