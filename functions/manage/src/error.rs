@@ -83,7 +83,6 @@ impl Refused {
         )
     }
 
-    #[allow(dead_code)]
     pub(crate) fn no_subscription(topic: &str, name: &str) -> Self {
         let message = format!(
             "topic {} has no subscription {}: ListSubscriptionByTopic shows those it has",

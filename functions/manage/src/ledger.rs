@@ -110,7 +110,6 @@ impl View {
             .flat_map(BTreeMap::values)
     }
 
-    #[allow(dead_code)]
     pub(crate) fn subscription(
         &self,
         topic: &TopicName,

@@ -50,7 +50,10 @@ mod rpc;
 mod service;
 
 pub use error::Refused;
-pub use service::{AccessKey, Limits, Overlap, Ports, Role, Service, Settings, UrlCheck};
+pub use service::{
+    AccessKey, Limits, Overlap, Ports, Role, Service, Settings, UrlCheck, WebhookSecrets,
+    WebhookSecretsOf,
+};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};

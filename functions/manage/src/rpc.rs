@@ -22,7 +22,6 @@ const VERSION: &str = "2022-01-19";
 /// What an action works with.
 pub(crate) struct Call<'a> {
     pub(crate) service: &'a Service,
-    #[allow(dead_code)]
     pub(crate) request: &'a Admitted,
     pub(crate) params: &'a Params,
 }
@@ -145,6 +144,32 @@ actions! {
     DeleteEventRule Change actions::rule_delete::delete;
     GetEventRule Look actions::rule_list::get;
     ListEventRules Look actions::rule_list::list;
+    UpdateEventRule Change actions::rule_change::update;
+    EnableEventRule Change actions::rule_change::enable;
+    DisableEventRule Change actions::rule_change::disable;
+    CreateTopic Change actions::topics::create;
+    DeleteTopic Change actions::topics::delete;
+    GetTopicAttributes Look actions::topics::get;
+    SetTopicAttributes Change actions::topics::set;
+    ListTopic Look actions::topics::list;
+    Subscribe Change actions::subscriptions::create;
+    Unsubscribe Change actions::subscriptions::delete;
+    GetSubscriptionAttributes Look actions::subscriptions::get;
+    SetSubscriptionAttributes Change actions::subscriptions::set;
+    ListSubscriptionByTopic Look actions::subscriptions::list;
+    PublishEvents Publish actions::publish::publish;
+    ListDeliveries Look actions::deliveries::list;
+    ListDeadLetters Look actions::dead_letters::list;
+    GetDeadLetter Look actions::dead_letters::get;
+    RedriveDeadLetters Change actions::dead_letters::redrive;
+    DeleteDeadLetters Change actions::dead_letters::delete;
+    GetAccountAttributes Look actions::account::get;
+    SetAccountAttributes Change actions::account::set;
+    GetEndpointAttribute Look actions::account::endpoint;
+    EnableEndpoint Change actions::account::no_acl;
+    DisableEndpoint Change actions::account::no_acl;
+    AuthorizeEndpointAcl Change actions::account::no_acl;
+    RevokeEndpointAcl Change actions::account::no_acl;
     CreateQueue Change actions::queues::create;
     DeleteQueue Change actions::queues::delete;
     GetQueueAttributes LookAtQueue actions::queues::get;

@@ -7,12 +7,34 @@ use crate::metrics::Counters;
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{
     AttemptQuery, Certificates, Clock, DeadLetterAdmin, MetricsText, Publisher, QueueAdmin,
-    QueueConsumer, QueueSender, Random, RuleStore, StageSender,
+    QueueConsumer, QueueSender, Random, RuleStore,
 };
+use carillon_core::topic::Subscription;
 use std::sync::Arc;
 
 /// Says whether a URL may be subscribed (the address guard's first check); `Err` holds the reason, for a person.
 pub type UrlCheck = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// Secrets by which a receiver verifies pushes (Standard Webhooks).
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookSecrets {
+    /// `whsec_...`: signs with HMAC.
+    pub secret: String,
+    /// `whpk_...`: verifies what the service's own key signed.
+    pub public_key: String,
+}
+
+impl std::fmt::Debug for WebhookSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A secret has no place in a log.
+        f.debug_struct("WebhookSecrets")
+            .field("public_key", &self.public_key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds the secrets of a subscription.
+pub type WebhookSecretsOf = Arc<dyn Fn(&Subscription) -> Option<WebhookSecrets> + Send + Sync>;
 
 /// The world, as the control plane sees it. The optional ones answer a clear error when they are not there.
 #[derive(Clone)]
@@ -25,8 +47,6 @@ pub struct Ports {
     pub sender: Arc<dyn QueueSender>,
     /// Receives from queues.
     pub consumer: Arc<dyn QueueConsumer>,
-    /// Sends to stages: a redrive is a send to the stage that failed.
-    pub stages: Arc<dyn StageSender>,
     /// Takes published events.
     pub publisher: Arc<dyn Publisher>,
     /// The time.
@@ -41,6 +61,8 @@ pub struct Ports {
     pub certificates: Option<Arc<dyn Certificates>>,
     /// Further lines for `/metrics`.
     pub metrics: Vec<Arc<dyn MetricsText>>,
+    /// The secrets of subscriptions, shown to keys with the admin role.
+    pub webhook_secrets: Option<WebhookSecretsOf>,
     /// Checks the URLs of HTTP endpoints; none: every URL that is one.
     pub url_check: Option<UrlCheck>,
 }

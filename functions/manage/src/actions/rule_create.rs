@@ -10,7 +10,9 @@ use carillon_core::ports::{Change, QueueError};
 use carillon_core::rule::{
     Endpoint, EndpointKind, EndpointSpec, MatchRuleSpec, Resources, Rule, RuleSpec,
 };
-use carillon_core::topic::{QueueName, Subscription, Target, Topic, TopicName, auto_names};
+use carillon_core::topic::{
+    AutoNames, QueueName, Subscription, Target, Topic, TopicName, auto_names,
+};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -207,17 +209,27 @@ pub(crate) fn attach(
         logging: false,
     }));
     for (index, endpoint) in rule.endpoints.iter().enumerate() {
-        let target = match endpoint.kind {
-            EndpointKind::Http => Target::Http(endpoint.value.clone()),
-            EndpointKind::Queue => Target::Queue(queue_name(index, &endpoint.value)?),
-            // Handled above: a topic endpoint excludes all others.
-            EndpointKind::Topic => continue,
-        };
-        let subscription =
-            Subscription::auto(topic.clone(), names.subscription(index + 1), target, now);
-        changes.push(Change::PutSubscription(subscription));
+        changes.extend(subscribe(&topic, &names, index, endpoint, now)?);
     }
     Ok(topic)
+}
+
+/// The subscription of one endpoint; none of a topic endpoint, whose subscriptions are the user's.
+pub(crate) fn subscribe(
+    topic: &TopicName,
+    names: &AutoNames,
+    index: usize,
+    endpoint: &Endpoint,
+    now: Timestamp,
+) -> Result<Option<Change>, Refused> {
+    let target = match endpoint.kind {
+        EndpointKind::Http => Target::Http(endpoint.value.clone()),
+        EndpointKind::Queue => Target::Queue(queue_name(index, &endpoint.value)?),
+        EndpointKind::Topic => return Ok(None),
+    };
+    let subscription =
+        Subscription::auto(topic.clone(), names.subscription(index + 1), target, now);
+    Ok(Some(Change::PutSubscription(subscription)))
 }
 
 /// Enters the rule into its product's book, which refuses what conflicts.

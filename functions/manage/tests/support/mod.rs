@@ -6,7 +6,7 @@ mod queues;
 mod store;
 
 pub use queues::MemoryQueues;
-pub use store::{MemoryDead, MemoryStages, MemoryStore};
+pub use store::{MemoryDead, MemoryStore};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
@@ -85,7 +85,6 @@ pub struct World {
     pub store: Arc<MemoryStore>,
     pub queues: Arc<MemoryQueues>,
     pub dead: Arc<MemoryDead>,
-    pub stages: Arc<MemoryStages>,
     pub published: Arc<Publications>,
 }
 
@@ -97,17 +96,12 @@ pub fn world(settings: Settings) -> World {
 pub fn world_over(store: Arc<MemoryStore>, settings: Settings) -> World {
     let clock = Arc::new(StoppedClock(AtomicI64::new(NOON)));
     let queues = Arc::new(MemoryQueues::new(clock.clone()));
-    let (dead, stages, published) = (
-        Arc::<MemoryDead>::default(),
-        Arc::<MemoryStages>::default(),
-        Arc::<Publications>::default(),
-    );
+    let (dead, published) = (Arc::<MemoryDead>::default(), Arc::<Publications>::default());
     let ports = Ports {
         rules: store.clone(),
         queues: queues.clone(),
         sender: queues.clone(),
         consumer: queues.clone(),
-        stages: stages.clone(),
         publisher: published.clone(),
         clock: clock.clone(),
         random: Arc::new(Counting::default()),
@@ -115,6 +109,7 @@ pub fn world_over(store: Arc<MemoryStore>, settings: Settings) -> World {
         dead_letters: Some(dead.clone()),
         certificates: None,
         metrics: Vec::new(),
+        webhook_secrets: None,
         url_check: None,
     };
     let router = router(Arc::new(Service::new(ports, settings)));
@@ -124,7 +119,6 @@ pub fn world_over(store: Arc<MemoryStore>, settings: Settings) -> World {
         store,
         queues,
         dead,
-        stages,
         published,
     }
 }

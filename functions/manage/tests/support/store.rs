@@ -1,9 +1,8 @@
 //! The rules table, the stages and the dead letters, in memory.
 
 use carillon_core::ports::{
-    AttemptQuery, AttemptRecord, Change, CommitError, DeadLetterAdmin, KeptDeadLetter,
-    OutgoingMessage, Page, QueueError, Records, RuleStore, Selection, Stage, StageSender,
-    StoreError,
+    AttemptQuery, AttemptRecord, Change, CommitError, DeadLetterAdmin, KeptDeadLetter, Page,
+    Records, RuleStore, Selection, StoreError,
 };
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,31 +73,13 @@ impl RuleStore for MemoryStore {
     }
 }
 
-/// What was sent to stages.
-#[derive(Default)]
-pub struct MemoryStages(pub Mutex<Vec<(Stage, String)>>);
-
-#[async_trait::async_trait]
-impl StageSender for MemoryStages {
-    async fn send(
-        &self,
-        stage: Stage,
-        messages: Vec<OutgoingMessage>,
-    ) -> Vec<Result<(), QueueError>> {
-        let mut sent = self.0.lock().unwrap();
-        messages
-            .into_iter()
-            .map(|message| sent.push((stage, message.body)))
-            .map(Ok)
-            .collect()
-    }
-}
-
 /// Dead letters and attempts.
 #[derive(Default)]
 pub struct MemoryDead {
     pub letters: Mutex<Vec<KeptDeadLetter>>,
     pub attempts: Mutex<Vec<AttemptRecord>>,
+    /// What was sent again.
+    pub redriven: Mutex<Vec<KeptDeadLetter>>,
 }
 
 fn page<T: Clone>(items: Vec<T>, from: Option<&str>, limit: usize) -> Page<T> {
@@ -144,6 +125,16 @@ impl DeadLetterAdmin for MemoryDead {
         let before = letters.len();
         letters.retain(|kept| !ids.contains(&kept.id));
         Ok(before - letters.len())
+    }
+
+    async fn redrive(&self, ids: &[String]) -> Result<usize, StoreError> {
+        let mut letters = self.letters.lock().unwrap();
+        let (sent, kept) = letters
+            .drain(..)
+            .partition(|kept: &KeptDeadLetter| ids.contains(&kept.id));
+        *letters = kept;
+        self.redriven.lock().unwrap().extend::<Vec<_>>(sent);
+        Ok(ids.len())
     }
 }
 

@@ -57,8 +57,7 @@ pub struct KeptDeadLetter {
     pub letter: DeadLetter,
 }
 
-/// Reads and clears the dead letters. Sending one again is a send to its stage, then a delete: should the process die
-/// between the two, it is delivered twice under the same message id, and never lost.
+/// Reads, clears and sends again the dead letters.
 #[async_trait::async_trait]
 pub trait DeadLetterAdmin: Send + Sync {
     /// At most `limit` dead letters of the selection, newest first. Records that no stage could read have neither rule
@@ -75,6 +74,16 @@ pub trait DeadLetterAdmin: Send + Sync {
 
     /// Deletes; gives how many there were.
     async fn delete(&self, ids: &[String]) -> Result<usize, StoreError>;
+
+    /// Sends dead letters again: a delivery to the deliver stage with its attempts begun anew, a record to the stage that
+    /// refused it, byte for byte. Gives how many were sent; ids that are no longer there are passed over. A letter whose
+    /// redrive fails half-way is sent twice rather than lost.
+    async fn redrive(&self, ids: &[String]) -> Result<usize, StoreError> {
+        let count = ids.len();
+        Err(StoreError(format!(
+            "this store cannot send dead letters again ({count} were asked for)"
+        )))
+    }
 }
 
 /// The signing certificates of HTTP pushes.

@@ -1,0 +1,103 @@
+//! ListDeliveries: the attempts of deliveries, newest first.
+
+use crate::error::Refused;
+use crate::params::Params;
+use crate::rpc::{Answer, Call};
+use carillon_core::delivery::{Attempt, OutcomeClass};
+use carillon_core::event::{MessageId, Product, Timestamp};
+use carillon_core::ports::{AttemptRecord, Page, Selection};
+use carillon_core::rule::RuleName;
+use carillon_core::topic::{SubscriptionName, TopicName};
+use serde_json::{Map, Value, json};
+
+/// Attempts of a selection. `MaxResults` (1 to 100, default 50) and `NextToken` page.
+pub(crate) async fn list(call: Call<'_>) -> Answer {
+    let Some(log) = &call.service.ports.attempts else {
+        return Err(not_here("attempt log"));
+    };
+    let selection = selection(call.params)?;
+    let (from, limit) = paging(call.params)?;
+    let page = log.attempts(&selection, from, limit).await?;
+    Ok(Some(data(page, show)))
+}
+
+pub(crate) fn not_here(what: &str) -> Refused {
+    Refused::new(
+        400,
+        "UnsupportedOperation",
+        format!("this service keeps no {what}: nothing can be shown"),
+    )
+}
+
+/// Which deliveries are meant: the parameters of every action that selects some.
+pub(crate) fn selection(params: &Params) -> Result<Selection, Refused> {
+    Ok(Selection {
+        message_id: params.parsed("MessageId", str::parse::<MessageId>)?,
+        product: params.parsed("ProductName", Product::parse)?,
+        rule: params.parsed("RuleName", RuleName::parse)?,
+        topic: params.parsed("TopicName", TopicName::parse)?,
+        subscription: params.parsed("SubscriptionName", SubscriptionName::parse)?,
+        class: params.parsed("Outcome", class)?,
+        since: params.parsed("Since", time)?,
+        until: params.parsed("Until", time)?,
+    })
+}
+
+fn class(text: &str) -> Result<OutcomeClass, &'static str> {
+    match text {
+        "success" => Ok(OutcomeClass::Success),
+        "retry" => Ok(OutcomeClass::Retry),
+        "hopeless" => Ok(OutcomeClass::Hopeless),
+        _ => Err("give success, retry or hopeless"),
+    }
+}
+
+/// ISO 8601, or epoch milliseconds.
+fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(millis) = text.parse() {
+        return Ok(Timestamp::from_millis(millis));
+    }
+    Timestamp::parse(text).map_err(|error| error.to_string())
+}
+
+/// `NextToken` and `MaxResults` of lists that are read piece by piece.
+pub(crate) fn paging(params: &Params) -> Result<(Option<&str>, usize), Refused> {
+    let limit = params.number32("MaxResults", 1..=100)?.unwrap_or(50);
+    Ok((params.text("NextToken"), limit as usize))
+}
+
+/// A page as `Data`.
+pub(crate) fn data<T>(page: Page<T>, show: impl Fn(&T) -> Value) -> Value {
+    let mut data = Map::new();
+    data.insert("PageData".into(), page.items.iter().map(show).collect());
+    data.insert("Size".into(), json!(page.items.len()));
+    if let Some(next) = page.next {
+        data.insert("NextToken".into(), json!(next));
+    }
+    Value::Object(data)
+}
+
+fn show(record: &AttemptRecord) -> Value {
+    let mut data = Map::new();
+    data.insert("MessageId".into(), json!(record.message_id));
+    data.insert("ProductName".into(), json!(record.product));
+    data.insert("RuleName".into(), json!(record.rule));
+    data.insert("TopicName".into(), json!(record.topic));
+    data.insert("SubscriptionName".into(), json!(record.subscription));
+    data.insert("Number".into(), json!(record.number));
+    attempt(&record.attempt, &mut data);
+    Value::Object(data)
+}
+
+/// The members of an attempt.
+pub(crate) fn attempt(attempt: &Attempt, data: &mut Map<String, Value>) {
+    data.insert("Time".into(), json!(attempt.at.to_iso()));
+    data.insert("TookMilliseconds".into(), json!(attempt.took_ms));
+    data.insert("Outcome".into(), json!(attempt.outcome.class));
+    if let Some(status) = attempt.outcome.status {
+        data.insert("StatusCode".into(), json!(status));
+    }
+    if !attempt.outcome.detail.is_empty() {
+        data.insert("Detail".into(), json!(attempt.outcome.detail));
+    }
+}

@@ -1,0 +1,161 @@
+//! UpdateEventRule, EnableEventRule, DisableEventRule: beyond SMQ, which knows only create and delete.
+
+use crate::actions::rule_create::{attach, check_endpoints, read_spec, subscribe, validate};
+use crate::actions::rule_delete::{detach, named};
+use crate::error::Refused;
+use crate::ledger::{Books, View};
+use crate::rpc::{Answer, Call};
+use crate::service::{Overlap, Service};
+use carillon_core::event::Timestamp;
+use carillon_core::ports::Change;
+use carillon_core::rule::{Endpoint, EndpointKind, Rule};
+use carillon_core::topic::{Subscription, Target, TopicName, auto_names};
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Replaces a rule by the one given, in one transaction: no event meets neither or both. Takes CreateEventRule's
+/// parameters. Whether it is enabled stays as it was; so do the subscriptions of endpoints that stay, with all that waits
+/// for them.
+pub(crate) async fn update(call: Call<'_>) -> Answer {
+    let Call {
+        service, params, ..
+    } = call;
+    let fresh = validate(service, read_spec(params)?)?;
+    check_endpoints(service, &fresh.endpoints).await?;
+    let draw = service.ports.random.draw();
+    service
+        .ledger
+        .change(|view, books| {
+            let old = view.rule_or_refuse(&fresh.product, &fresh.name)?;
+            let now = service.now();
+            let mut changes = Vec::new();
+            let mut new = Rule {
+                enabled: old.enabled,
+                created: old.created,
+                topic: None,
+                ..fresh.clone()
+            };
+            new.topic = Some(reattach(service, old, &new, view, now, draw, &mut changes)?);
+            replace(service, view, books, old, &new)?;
+            changes.push(Change::PutRule(new));
+            Ok((changes, ()))
+        })
+        .await?;
+    Ok(Some(json!(fresh.name)))
+}
+
+/// Lets a disabled rule cover events again, if nobody took them meanwhile.
+pub(crate) async fn enable(call: Call<'_>) -> Answer {
+    switch(call, true).await
+}
+
+/// Lets a rule cover nothing; its events fall to the default rule.
+pub(crate) async fn disable(call: Call<'_>) -> Answer {
+    switch(call, false).await
+}
+
+async fn switch(call: Call<'_>, enabled: bool) -> Answer {
+    let Call {
+        service, params, ..
+    } = call;
+    let (product, name) = named(params)?;
+    service
+        .ledger
+        .change(|view, books| {
+            let old = view.rule_or_refuse(&product, &name)?;
+            if old.enabled == enabled {
+                return Ok((Vec::new(), ()));
+            }
+            let new = Rule {
+                enabled,
+                ..Rule::clone(old)
+            };
+            replace(service, view, books, old, &new)?;
+            Ok((vec![Change::PutRule(new)], ()))
+        })
+        .await?;
+    Ok(None)
+}
+
+/// Puts the new rule into the book in the old one's place, or leaves the book as it was.
+fn replace(
+    service: &Service,
+    view: &View,
+    books: &mut Books,
+    old: &Arc<Rule>,
+    new: &Rule,
+) -> Result<(), Refused> {
+    if service.settings.overlap == Overlap::Allow {
+        return Ok(());
+    }
+    let book = books.of(view, &new.product);
+    book.remove(&new.name)?;
+    if let Err(refusal) = book.insert(Arc::new(new.clone())) {
+        book.insert(old.clone())?;
+        return Err(refusal.into());
+    }
+    Ok(())
+}
+
+/// Gives the new rule its topic: the old one's own, where both have one made for them.
+fn reattach(
+    service: &Service,
+    old: &Rule,
+    new: &Rule,
+    view: &View,
+    now: Timestamp,
+    draw: u64,
+    changes: &mut Vec<Change>,
+) -> Result<TopicName, Refused> {
+    let is_topic = |rule: &Rule| {
+        rule.endpoints
+            .iter()
+            .any(|endpoint| endpoint.kind == EndpointKind::Topic)
+    };
+    let kept = old
+        .topic
+        .as_ref()
+        .filter(|topic| view.topics.contains_key(topic));
+    let (Some(topic), false, false) = (kept, is_topic(old), is_topic(new)) else {
+        let given = attach(service, new, view, now, draw, changes)?;
+        if old.topic.as_ref() != Some(&given) {
+            detach(old, view, now, changes);
+        }
+        return Ok(given);
+    };
+    let held: Vec<&Arc<Subscription>> = view
+        .subscriptions_of(topic)
+        .filter(|subscription| subscription.auto_made)
+        .collect();
+    let mut stays = HashSet::new();
+    let mut missing: Vec<(usize, &Endpoint)> = Vec::new();
+    for (index, endpoint) in new.endpoints.iter().enumerate() {
+        match held.iter().find(|held| leads_to(&held.target, endpoint)) {
+            Some(held) => {
+                stays.insert(held.name.clone());
+            }
+            None => missing.push((index, endpoint)),
+        }
+    }
+    for gone in held.iter().filter(|held| !stays.contains(&held.name)) {
+        changes.push(Change::DeleteSubscription(topic.clone(), gone.name.clone()));
+    }
+    // Fresh digits: a name that is given up now must not be taken again, since what waits for it is cancelled by name.
+    let names = auto_names(&new.product, &new.name, now, draw);
+    for (index, endpoint) in missing {
+        changes.extend(subscribe(topic, &names, index, endpoint, now)?);
+    }
+    Ok(topic.clone())
+}
+
+fn leads_to(target: &Target, endpoint: &Endpoint) -> bool {
+    match target {
+        Target::Http(url) => endpoint.kind == EndpointKind::Http && *url == endpoint.value,
+        Target::Queue(queue) => {
+            endpoint.kind == EndpointKind::Queue
+                && carillon_core::topic::QueueName::from_endpoint(&endpoint.value)
+                    .is_ok_and(|named| named == *queue)
+        }
+    }
+}
