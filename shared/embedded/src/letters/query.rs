@@ -50,6 +50,10 @@ impl DeadLetterAdmin for Store {
         })
         .await
     }
+
+    async fn redrive(&self, ids: &[String]) -> Result<usize, StoreError> {
+        Store::redrive(self, ids).await
+    }
 }
 
 impl Store {
