@@ -128,6 +128,17 @@ impl Delivery {
     /// Most attempts kept in [`history`](Self::history).
     pub const KEPT: usize = 16;
 
+    /// The same delivery as it began: what a redrive sends to the deliver queue. Message, id and bytes are unchanged; the
+    /// attempts are forgotten, so that it has all of its strategy's retries again.
+    #[must_use]
+    pub fn renewed(self) -> Self {
+        Delivery {
+            attempts: 0,
+            history: Vec::new(),
+            ..self
+        }
+    }
+
     /// Records an attempt and decides what follows. `draw` is a random number, for the spread of BACKOFF_RETRY.
     ///
     /// A `retry_after` of the endpoint lengthens a gap and never shortens it.

@@ -4,7 +4,7 @@ use super::{AttemptRecord, StoreError};
 use crate::delivery::{DeadLetter, OutcomeClass};
 use crate::event::{MessageId, Product, Timestamp};
 use crate::rule::RuleName;
-use crate::topic::{SubscriptionName, TopicName};
+use crate::topic::{Subscription, SubscriptionName, TopicName};
 
 /// Which deliveries are meant. Every field that is given must hold; an empty selection means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,6 +90,22 @@ pub trait DeadLetterAdmin: Send + Sync {
 pub trait Certificates: Send + Sync {
     /// The PEM text of `/certs/{file}`; none when there is no such file.
     fn pem(&self, file: &str) -> Option<String>;
+}
+
+/// The Standard Webhooks keys of a subscription, as its receiver is given them. Several while keys are being rotated,
+/// newest first; a receiver may use any one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookKeySet {
+    /// `whsec_...`: HMAC secrets. To be shown to the subscription's owner alone.
+    pub secrets: Vec<String>,
+    /// `whpk_...`: Ed25519 public keys.
+    pub public_keys: Vec<String>,
+}
+
+/// Knows the Standard Webhooks keys of subscriptions.
+pub trait WebhookKeys: Send + Sync {
+    /// The keys of a subscription; none when these signatures are switched off.
+    fn keys(&self, subscription: &Subscription) -> Option<WebhookKeySet>;
 }
 
 /// Numbers of the process that hosts the control plane.

@@ -11,6 +11,7 @@ mod world;
 
 pub use admin::{
     AttemptQuery, Certificates, DeadLetterAdmin, KeptDeadLetter, MetricsText, Page, Selection,
+    WebhookKeySet, WebhookKeys,
 };
 pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,

@@ -6,6 +6,8 @@
 //! | [`headers`] | the headers of an HTTP push, and the two styles of Content-MD5 |
 //! | [`date`] | the dates of HTTP, written and read |
 //! | [`guard`] | which URLs and addresses may be dialled |
+//! | [`mns`] | what MNS's signature is computed over |
+//! | [`webhooks`] | Standard Webhooks: what is signed, keys, headers |
 //! | [`outcome`] | what an answer means: one table |
 //! | [`retry_after`] | the endpoint's wish for a later attempt, within bounds |
 //!
@@ -20,8 +22,10 @@ pub mod body;
 pub mod date;
 pub mod guard;
 pub mod headers;
+pub mod mns;
 pub mod outcome;
 pub mod retry_after;
+pub mod webhooks;
 
 use crate::delivery::Notification;
 use crate::topic::Subscription;
