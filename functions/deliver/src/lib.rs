@@ -14,6 +14,7 @@
 //! | `batch` | opening a batch, the order of attempts, panics |
 //! | [`circuit`] | what is known of each subscription's health: push backoff, fair share, rate limit |
 //! | `http`, `queue` | one attempt at an endpoint, one file per kind |
+//! | [`signing`] | keys, certificates, both signatures |
 //! | `settle` | what follows: re-sends, dead letters, the attempt log |
 //! | [`dial`] | the HTTP client: guarded resolver, TLS, bounded reading |
 //!
@@ -44,6 +45,7 @@ mod queue;
 mod settings;
 mod settle;
 mod signer;
+pub mod signing;
 
 pub use settings::Settings;
 pub use signer::{NoSigner, Signer, SigningError, ToSign};

@@ -1,0 +1,150 @@
+//! The key document: everything secret that signing needs, as one JSON text.
+
+use super::SigningSetupError;
+use super::rsa;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use carillon_core::event::Timestamp;
+use ring::rand::SecureRandom as _;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Version of the document.
+const VERSION: u32 = 1;
+/// What is retired is still served, or still signs, for this long.
+pub(super) const OVERLAP: Duration = Duration::from_secs(7 * 86_400);
+/// A new RSA key signs this long after it was made: by then every process serves its certificate.
+const ANNOUNCED: Duration = Duration::from_secs(600);
+
+/// A document that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the key document cannot be read ({0}): restore it from a copy, or move it away and new keys are made, which receivers of Standard Webhooks must then be given"
+)]
+pub struct UnreadableKeys(pub(super) String);
+
+/// The document.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct KeyDocument {
+    v: u32,
+    /// RSA keys, oldest first.
+    pub(super) mns: Vec<MnsKey>,
+    /// Base64 of 32 random bytes.
+    pub(super) master: String,
+    /// Generations of webhook keys, oldest first.
+    pub(super) generations: Vec<Generation>,
+}
+
+/// An RSA key and its certificate.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct MnsKey {
+    /// PKCS#8 PEM.
+    pub(super) key: String,
+    /// X.509 PEM.
+    pub(super) certificate: String,
+    /// File name of the certificate, derived from the public key.
+    pub(super) file: String,
+    pub(super) signs_from: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) retired: Option<Timestamp>,
+}
+
+/// A generation of webhook keys.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Generation {
+    pub(super) number: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) retired: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for KeyDocument {
+    /// Says nothing that must not stand in a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let files: Vec<&str> = self.mns.iter().map(|key| key.file.as_str()).collect();
+        f.debug_struct("KeyDocument")
+            .field("certificates", &files)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for MnsKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MnsKey")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeyDocument {
+    pub(super) fn read(text: &str) -> Result<Self, UnreadableKeys> {
+        let document: KeyDocument =
+            serde_json::from_str(text).map_err(|error| UnreadableKeys(error.to_string()))?;
+        if document.v != VERSION {
+            return Err(UnreadableKeys(format!("version {}", document.v)));
+        }
+        if document.mns.is_empty() || document.generations.is_empty() {
+            return Err(UnreadableKeys("it holds no key".to_owned()));
+        }
+        Ok(document)
+    }
+
+    pub(super) fn write(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a struct of strings and numbers is always JSON")
+    }
+
+    /// The first keys.
+    pub(super) async fn generate(now: Timestamp) -> Result<Self, SigningSetupError> {
+        let mut master = [0; 32];
+        ring::rand::SystemRandom::new()
+            .fill(&mut master)
+            .map_err(|_| {
+                SigningSetupError::Generate("the system gives no random numbers".into())
+            })?;
+        Ok(KeyDocument {
+            v: VERSION,
+            mns: vec![new_key(now, now).await?],
+            master: BASE64.encode(master),
+            generations: vec![Generation {
+                number: 1,
+                retired: None,
+            }],
+        })
+    }
+
+    /// One generation further.
+    pub(super) async fn rotated(mut self, now: Timestamp) -> Result<Self, SigningSetupError> {
+        let fresh = new_key(now, now.plus(ANNOUNCED)).await?;
+        let gone = |retired: Option<Timestamp>| retired.is_some_and(|at| now >= at.plus(OVERLAP));
+        self.mns.retain(|key| !gone(key.retired));
+        self.generations.retain(|held| !gone(held.retired));
+        for key in &mut self.mns {
+            // It signs until its successor does.
+            key.retired.get_or_insert(fresh.signs_from);
+        }
+        let newest = self.generations.iter().map(|held| held.number).max();
+        for generation in &mut self.generations {
+            generation.retired.get_or_insert(now);
+        }
+        self.mns.push(fresh);
+        self.generations.push(Generation {
+            number: newest.unwrap_or(0) + 1,
+            retired: None,
+        });
+        Ok(self)
+    }
+}
+
+async fn new_key(now: Timestamp, signs_from: Timestamp) -> Result<MnsKey, SigningSetupError> {
+    let failed = SigningSetupError::Generate;
+    let made = tokio::task::spawn_blocking(move || rsa::generate(now))
+        .await
+        .map_err(|error| failed(error.to_string()))?
+        .map_err(failed)?;
+    Ok(MnsKey {
+        key: made.key,
+        certificate: made.certificate,
+        file: made.file,
+        signs_from,
+        retired: None,
+    })
+}
