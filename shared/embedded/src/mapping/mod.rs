@@ -25,7 +25,8 @@ pub struct MappingSettings {
     pub handler_timeout: Duration,
     /// A record that failed so often goes to the dead letters (`maxReceiveCount`).
     pub most_receptions: u32,
-    /// How long a failed record rests before it comes again; doubled with every reception, up to 16 times as long.
+    /// How long a failed record rests before it comes again: four times as long after each further reception, up to 64
+    /// times. With the defaults 1, 4, 16 and 64 s, so that a short outage makes no dead letters.
     pub rest: Duration,
 }
 

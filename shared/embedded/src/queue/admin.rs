@@ -17,6 +17,7 @@ impl QueueAdmin for Store {
         queue: &QueueName,
         attributes: QueueAttributes,
     ) -> Result<bool, QueueError> {
+        check_attributes(queue, &attributes)?;
         let name = queue.as_str().to_owned();
         self.write(0, move |ledger| ledger.create_queue(name, attributes))
             .await
@@ -27,6 +28,7 @@ impl QueueAdmin for Store {
         queue: &QueueName,
         attributes: QueueAttributes,
     ) -> Result<(), QueueError> {
+        check_attributes(queue, &attributes)?;
         let name = queue.as_str().to_owned();
         self.write(0, move |ledger| ledger.change_queue(name, attributes))
             .await
@@ -52,6 +54,47 @@ impl QueueAdmin for Store {
         )
         .await
     }
+}
+
+/// Holds attributes to the limits of MNS.
+fn check_attributes(queue: &QueueName, attributes: &QueueAttributes) -> Result<(), QueueError> {
+    let receptions = attributes.max_receive_count.unwrap_or(1);
+    let limits = [
+        ("DelaySeconds", attributes.delay_seconds, 0, 604_800),
+        (
+            "MaximumMessageSize",
+            attributes.maximum_message_size,
+            1_024,
+            65_536,
+        ),
+        (
+            "MessageRetentionPeriod",
+            attributes.message_retention_period,
+            60,
+            604_800,
+        ),
+        (
+            "VisibilityTimeout",
+            attributes.visibility_timeout,
+            1,
+            43_200,
+        ),
+        ("PollingWaitSeconds", attributes.polling_wait_seconds, 0, 30),
+        ("MaxReceiveCount", receptions, 1, u32::MAX),
+    ];
+    for (field, value, least, most) in limits {
+        if value < least || value > most {
+            return Err(QueueError::Refused(format!(
+                "queue {queue}, {field} {value}: it must be {least} to {most}"
+            )));
+        }
+    }
+    if attributes.dead_letter_queue.as_ref() == Some(queue) {
+        return Err(QueueError::Refused(format!(
+            "queue {queue}, DeadLetterTargetQueue {queue}: a queue cannot be its own dead-letter queue, name another"
+        )));
+    }
+    Ok(())
 }
 
 /// The attributes as they stand in the table.

@@ -124,8 +124,10 @@ impl Queues {
             for &(queue, change) in totals {
                 let total = held.entry(queue).or_default();
                 *total = total.saturating_add_signed(change);
+                if *total == 0 {
+                    held.remove(&queue);
+                }
             }
-            held.retain(|_, total| *total > 0);
         }
     }
 

@@ -386,10 +386,16 @@ impl Ledger {
             Ok(memory) => memory.id,
             Err(error) => return Ok(Err(error)),
         };
+        if visibility > LONGEST_VISIBILITY {
+            return Ok(Err(QueueError::Refused(format!(
+                "queue {name}, VisibilityTimeout {}: it must be at most 43200",
+                visibility.as_secs()
+            ))));
+        }
         let Some((seq, priority)) = self.held(queue, old)? else {
             return Ok(Err(QueueError::ReceiptVoid));
         };
-        let next_visible = self.now.plus(visibility.min(LONGEST_VISIBILITY));
+        let next_visible = self.now.plus(visibility);
         let lease = self.draw();
         self.run(
             "UPDATE queue_messages SET due = ?2, lease = ?3 WHERE seq = ?1",

@@ -57,12 +57,16 @@ impl Ledger {
             let delay = if message.delay.is_zero() {
                 standard_delay
             } else {
-                message.delay.min(LONGEST_DELAY)
+                message.delay
             };
-            let priority = message
-                .priority
-                .unwrap_or(Message::DEFAULT_PRIORITY)
-                .clamp(1, 16);
+            let priority = message.priority.unwrap_or(Message::DEFAULT_PRIORITY);
+            if delay > LONGEST_DELAY || !(1..=16).contains(&priority) {
+                results.push(Err(QueueError::Refused(format!(
+                    "queue {name}, DelaySeconds {} and Priority {priority}: they must be 0 to 604800 and 1 to 16",
+                    delay.as_secs()
+                ))));
+                continue;
+            }
             let id = self.insert_message(queue, priority, self.now.plus(delay), &message.body)?;
             stored += 1;
             results.push(Ok(id.to_string()));

@@ -209,12 +209,19 @@ impl StageMemory {
 }
 
 impl Ledger {
-    /// Writes what is pending, in the running transaction.
-    pub(crate) fn write_settlements(&mut self) -> rusqlite::Result<()> {
+    /// Writes what is pending, in the running transaction: at least the deletions, which need no room on the disk; with
+    /// `all`, the rest too.
+    pub(crate) fn write_settlements(&mut self, all: bool) -> rusqlite::Result<()> {
+        // Deletions first; stable, so that what befell one record stays in its order.
+        self.stages
+            .pending
+            .sort_by_key(|item| !matches!(item, Pending::Delete { .. }));
         let pending = std::mem::take(&mut self.stages.pending);
-        self.stages.written.clear();
         let mut result = Ok(());
         for item in &pending {
+            if !all && !matches!(item, Pending::Delete { .. }) {
+                break;
+            }
             match self.write_settlement(item) {
                 Ok(gone) => self.stages.written.push(gone),
                 Err(error) => {
@@ -261,14 +268,20 @@ impl Ledger {
         }
     }
 
-    /// Writes down how often a record was received.
+    /// Writes down how often a record was received, unless it is gone by now.
     pub(super) fn note(&mut self, seq: i64, count: u32, reason: &str) -> rusqlite::Result<()> {
         self.run(
-            "INSERT INTO stage_attempts (seq, count, reason) VALUES (?1, ?2, ?3) \
+            "INSERT INTO stage_attempts (seq, count, reason) \
+             SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM stage_messages WHERE seq = ?1) \
              ON CONFLICT (seq) DO UPDATE SET count = excluded.count, reason = excluded.reason",
             (seq, count, reason),
         )
         .map(drop)
+    }
+
+    /// A transaction begins: nothing of what is pending stands in it yet.
+    pub(crate) fn nothing_written(&mut self) {
+        self.stages.written.clear();
     }
 
     /// The transaction with the pending settlements has committed.

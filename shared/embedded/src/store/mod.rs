@@ -160,8 +160,10 @@ impl Store {
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Outage> {
-        let shared = self.inner.shared.clone();
-        shared.readers.run(work).await
+        if self.is_closed() {
+            return Err(Outage::closed());
+        }
+        self.inner.shared.readers.run(work).await
     }
 
     /// Whether the store was closed.

@@ -14,6 +14,18 @@ const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// Gap between two rounds of housekeeping that found nothing left to do.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
+/// What a transaction writes down of settled records besides the requests that wait. A full disk must not let the one
+/// keep the other from succeeding, least of all deletions, which make room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Burden {
+    /// All, together with the requests.
+    Shared,
+    /// The commit before failed: deletions alone, without company.
+    Deletions,
+    /// As above, and then all.
+    All,
+}
+
 pub(super) struct Writer {
     ledger: Ledger,
     shared: Arc<Shared>,
@@ -23,6 +35,8 @@ pub(super) struct Writer {
     lazy_until: Option<Instant>,
     /// Work of our own making, and work that a broken transaction left over.
     carried: Vec<Job>,
+    /// How much of the settled records the next transaction writes down.
+    burden: Burden,
     /// When housekeeping comes next, by the store's clock.
     sweep_at: carillon_core::event::Timestamp,
 }
@@ -48,6 +62,7 @@ impl Writer {
             lazy: Vec::new(),
             lazy_until: None,
             carried: Vec::new(),
+            burden: Burden::Shared,
             sweep_at,
         }
     }
@@ -66,7 +81,7 @@ impl Writer {
                 jobs = carried;
             }
             self.cycle(jobs);
-            if closed && idle {
+            if closed && idle && self.carried.is_empty() {
                 break;
             }
         }
@@ -114,19 +129,20 @@ impl Writer {
         self.ledger.stages.run_timers(self.ledger.now);
 
         let sweep = self.ledger.now >= self.sweep_at;
-        let waits = !self.lazy.is_empty() || self.ledger.stages.has_pending();
         let lingered = self.lazy_until.is_some_and(|until| until <= Instant::now());
+        if lingered && self.burden != Burden::Shared && self.ledger.stages.has_pending() {
+            self.settle_alone();
+        }
         let queues_due = self.ledger.queues.is_due(self.ledger.now);
         if !urgent.is_empty()
             || !receptions.is_empty()
             || queues_due
             || sweep
-            || (waits && lingered)
+            || (self.waits() && lingered)
         {
             self.transaction(urgent, receptions, sweep);
         }
-        let waits = !self.lazy.is_empty() || self.ledger.stages.has_pending();
-        if !waits {
+        if !self.waits() {
             self.lazy_until = None;
         } else if self.lazy_until.is_none_or(|until| until <= Instant::now()) {
             // Just come: it lingers. Left over from a commit that failed: it waits for better times.
@@ -138,6 +154,22 @@ impl Writer {
             self.lazy_until = Some(Instant::now() + gap);
         }
         self.hand_out(intakes);
+    }
+
+    /// Whether something lingers.
+    fn waits(&self) -> bool {
+        !self.lazy.is_empty() || self.ledger.stages.has_pending()
+    }
+
+    /// After a failed commit: writes settled records down in transactions of their own.
+    fn settle_alone(&mut self) {
+        for burden in [Burden::Deletions, Burden::All] {
+            self.burden = burden;
+            self.transaction(Vec::new(), Vec::new(), false);
+            if self.burden != Burden::Shared {
+                return;
+            }
+        }
     }
 
     fn transaction(
@@ -153,8 +185,12 @@ impl Writer {
         if let Err(error) = ledger.run("BEGIN", []) {
             ledger.broken = Some(error.into());
         }
-        if ledger.broken.is_none()
-            && let Err(error) = ledger.write_settlements()
+        ledger.nothing_written();
+        let alone = urgent.is_empty() && receptions.is_empty();
+        let settles = self.burden == Burden::Shared || alone;
+        if settles
+            && ledger.broken.is_none()
+            && let Err(error) = ledger.write_settlements(self.burden != Burden::Deletions)
         {
             ledger.broken = Some(error.into());
         }
@@ -165,7 +201,11 @@ impl Writer {
                 Err(error) => ledger.broken = Some(error.into()),
             }
         }
-        for run in urgent.into_iter().chain(self.lazy.drain(..)) {
+        let lazy = match self.burden {
+            Burden::Deletions => Vec::new(),
+            Burden::Shared | Burden::All => std::mem::take(&mut self.lazy),
+        };
+        for run in urgent.into_iter().chain(lazy) {
             if ledger.broken.is_some() && ledger.conn.is_autocommit() && !answers.is_empty() {
                 // The database gave up the transaction for an earlier request's fault: the rest gets a fresh one.
                 self.carried.push(Job::Write { lazy: false, run });
@@ -193,10 +233,16 @@ impl Writer {
         match &fate {
             Ok(()) => {
                 ledger.settlements_written();
+                if settles {
+                    self.burden = Burden::Shared;
+                }
                 self.apply_effects();
             }
             Err(outage) => {
                 tracing::warn!(reason = %outage, "a commit failed; nothing of it was acknowledged");
+                if ledger.stages.has_pending() && self.burden == Burden::Shared {
+                    self.burden = Burden::All;
+                }
                 self.ledger.effects = Effects::default();
             }
         }

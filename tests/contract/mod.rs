@@ -1,0 +1,105 @@
+//! What every adapter of the storage ports must do, written once over the ports alone.
+//!
+//! An adapter runs it by naming a function that makes fresh ports:
+//!
+//! ```text
+//! carillon_tests::contract!(make_ports);
+//! ```
+//!
+//! Each case becomes a test of its own. A case that needs what a backend does not have (SQS knows no priorities, and
+//! cannot peek) asks [`Ports::can`] first and is then passed over, which the case says on its first line.
+
+pub mod queues;
+pub mod rules;
+pub mod waits;
+
+use carillon_core::event::Timestamp;
+use carillon_core::ports::{Clock, QueueAdmin, QueueConsumer, QueueSender, RuleStore};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lets time pass: moves a stopped clock, or really waits.
+pub type Pass = Arc<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// Something an adapter's backend may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// Messages have priorities.
+    Priority,
+    /// Messages can be looked at without being received.
+    Peek,
+    /// Times beyond a few seconds can pass, since the clock is ours.
+    LongTimes,
+    /// Numbers of messages are exact at every moment.
+    ExactStatistics,
+}
+
+/// Fresh ports over an empty backend.
+#[derive(Clone)]
+pub struct Ports {
+    /// Rules.
+    pub rules: Arc<dyn RuleStore>,
+    /// Sends to users' queues.
+    pub sender: Arc<dyn QueueSender>,
+    /// Receives from them.
+    pub consumer: Arc<dyn QueueConsumer>,
+    /// Makes them.
+    pub admin: Arc<dyn QueueAdmin>,
+    /// The backend's time.
+    pub clock: Arc<dyn Clock>,
+    /// Lets it pass.
+    pub pass: Pass,
+    /// What the backend lacks.
+    pub lacks: Vec<Ability>,
+    /// Kept until the case ends (a temporary directory, an emulator).
+    pub keep: Option<Arc<dyn std::any::Any + Send + Sync>>,
+}
+
+impl Ports {
+    /// Whether the backend can do that.
+    #[must_use]
+    pub fn can(&self, ability: Ability) -> bool {
+        !self.lacks.contains(&ability)
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, time: Duration) {
+        (self.pass)(time).await;
+    }
+
+    /// The backend's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Makes each case of the contract a test; the argument names a function `fn() -> Ports`.
+#[macro_export]
+macro_rules! contract {
+    ($make:ident) => {
+        $crate::contract!(@rules $make: an_empty_store_is_of_version_zero, a_commit_stores_all_and_moves_the_version,
+            a_commit_on_an_old_version_changes_nothing, of_racing_commits_one_succeeds);
+        $crate::contract!(@queues $make: making_a_queue_twice, what_is_not_there, a_message_arrives_as_it_was_sent,
+            a_body_too_large_fails_alone, a_received_message_is_invisible_for_a_while, receipts_become_void,
+            changing_visibility_gives_a_new_receipt, delays_of_queue_and_message, messages_expire,
+            received_too_often_goes_to_the_dead_letter_queue, priorities_come_first, a_peek_takes_nothing,
+            numbers_of_messages, lists_are_by_prefix_and_in_order, a_deleted_queue_takes_its_messages_along,
+            attributes_change_and_are_kept);
+        $crate::contract!(@waits $make: a_wait_ends_with_an_arrival, a_wait_ends_when_a_delay_does,
+            a_wait_ends_when_a_visibility_timeout_does, a_wait_ends_empty_in_time, the_queue_knows_how_long_to_wait,
+            each_message_goes_to_one_of_those_who_wait);
+    };
+    (@$module:ident $make:ident: $($case:ident),* $(,)?) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    $crate::contract::$module::$case(super::$make()).await;
+                }
+            )*
+        }
+    };
+}
