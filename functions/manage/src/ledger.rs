@@ -8,8 +8,8 @@
 use crate::error::Refused;
 use carillon_core::event::Product;
 use carillon_core::ports::{Change, CommitError, Records, RuleStore};
-use carillon_core::rule::{Rule, RuleName};
-use carillon_core::ruleset::RuleBook;
+use carillon_core::rule::{Limits, Rule, RuleName};
+use carillon_core::ruleset::{Overlap, RuleBook};
 use carillon_core::topic::{Subscription, SubscriptionName, Topic, TopicName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -123,11 +123,12 @@ impl View {
     }
 }
 
-/// The rule books of the products, opened when first needed: they judge conflicts.
-#[derive(Default)]
+/// The rule books of the products, opened when first needed: they judge limits and conflicts.
 pub(crate) struct Books {
     version: u64,
     open: HashMap<Product, RuleBook>,
+    limits: Limits,
+    overlap: Overlap,
 }
 
 impl Books {
@@ -137,14 +138,14 @@ impl Books {
             self.open.clear();
             self.version = view.version;
         }
+        let (limits, overlap) = (self.limits, self.overlap);
         self.open.entry(product.clone()).or_insert_with(|| {
-            RuleBook::open(
-                view.rules
-                    .get(product)
-                    .into_iter()
-                    .flat_map(BTreeMap::values)
-                    .cloned(),
-            )
+            let rules = view
+                .rules
+                .get(product)
+                .into_iter()
+                .flat_map(BTreeMap::values);
+            RuleBook::open_with(rules.cloned(), limits, overlap)
         })
     }
 }
@@ -161,11 +162,17 @@ pub(crate) struct Ledger {
 const TRIES: usize = 64;
 
 impl Ledger {
-    pub(crate) fn new(store: Arc<dyn RuleStore>) -> Self {
+    pub(crate) fn new(store: Arc<dyn RuleStore>, limits: Limits, overlap: Overlap) -> Self {
+        let books = Books {
+            version: 0,
+            open: HashMap::new(),
+            limits,
+            overlap,
+        };
         Ledger {
             store,
             view: RwLock::default(),
-            lane: tokio::sync::Mutex::default(),
+            lane: tokio::sync::Mutex::new(books),
         }
     }
 
@@ -209,8 +216,9 @@ impl Ledger {
             if changes.is_empty() {
                 return Ok(answer);
             }
-            // Until the commit is known to stand, the books hold what the store does not.
-            let judged = std::mem::take(&mut *books);
+            // Until the commit is known to stand, the books hold what the store does not: they are put aside, and
+            // opened again should it not come to stand.
+            let judged = std::mem::take(&mut books.open);
             match self.store.commit(expected, changes.clone()).await {
                 Ok(version) => {
                     let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
@@ -219,8 +227,9 @@ impl Ledger {
                             view.put(change);
                         }
                         view.version = version;
-                        if judged.version == expected {
-                            *books = Books { version, ..judged };
+                        if books.version == expected {
+                            books.open = judged;
+                            books.version = version;
                         }
                     }
                     return Ok(answer);

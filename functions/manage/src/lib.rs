@@ -49,10 +49,10 @@ mod reply;
 mod rpc;
 mod service;
 
+pub use carillon_core::ruleset::Overlap;
 pub use error::Refused;
 pub use service::{
-    AccessKey, Limits, Overlap, Ports, Role, Service, Settings, UrlCheck, WebhookSecrets,
-    WebhookSecretsOf,
+    AccessKey, Limits, Ports, Role, Service, Settings, UrlCheck, WebhookSecrets, WebhookSecretsOf,
 };
 
 use axum::Router;

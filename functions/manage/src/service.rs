@@ -9,6 +9,7 @@ use carillon_core::ports::{
     AttemptQuery, Certificates, Clock, DeadLetterAdmin, MetricsText, Publisher, QueueAdmin,
     QueueConsumer, QueueSender, Random, RuleStore,
 };
+use carillon_core::ruleset::Overlap;
 use carillon_core::topic::Subscription;
 use std::sync::Arc;
 
@@ -126,25 +127,11 @@ impl std::fmt::Debug for AccessKey {
     }
 }
 
-/// Whether several rules may claim one event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overlap {
-    /// A rule that would claim an event of another is refused, with a witness (seed 000, 3.2).
-    #[default]
-    Refuse,
-    /// An event goes to every rule that covers it.
-    Allow,
-}
-
 /// How many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Rules of a product. Seed 000: 10; shipped: 100 000.
-    pub rules_per_product: usize,
-    /// Resource descriptions of a rule. Seed 000: 5; shipped: 100.
-    pub patterns_per_rule: usize,
-    /// Endpoints of a rule. Seed 000: 5; shipped: 100.
-    pub endpoints_per_rule: usize,
+    /// Rules of a product, and what one rule may hold.
+    pub rules: carillon_core::rule::Limits,
     /// Topics (MNS limits: 1 000). Shipped: 200 000, since every rule has one.
     pub topics: usize,
     /// Queues (MNS limits: 1 000).
@@ -156,9 +143,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            rules_per_product: 100_000,
-            patterns_per_rule: 100,
-            endpoints_per_rule: 100,
+            rules: carillon_core::rule::Limits::default(),
             topics: 200_000,
             queues: 1_000,
             subscriptions_per_topic: 100,
@@ -219,7 +204,7 @@ impl Service {
     #[must_use]
     pub fn new(ports: Ports, settings: Settings) -> Self {
         Service {
-            ledger: Ledger::new(ports.rules.clone()),
+            ledger: Ledger::new(ports.rules.clone(), settings.limits.rules, settings.overlap),
             nonces: Nonces::default(),
             tokens: Tokens::default(),
             counters: Counters::default(),

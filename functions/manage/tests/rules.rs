@@ -207,3 +207,222 @@ async fn own_changes_are_applied_without_loading_again() {
         before
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_racing_rules_that_overlap_one_wins_and_the_other_is_told_whom_it_met() {
+    let one = Arc::new(world(Settings::default()));
+    let two = Arc::new(world_over(one.store.clone(), Settings::default()));
+    one.queue("q").await;
+    two.queue("q").await;
+    for round in 0..20 {
+        let (left, right) = (format!("left-{round}"), format!("right-{round}"));
+        let (wide, narrow) = (format!("bucket{round}/"), format!("bucket{round}/photos/"));
+        let (a, b) = tokio::join!(one.rule(&left, &narrow, "q"), two.rule(&right, &wide, "q"));
+        let (winner, loser) = if a.status == 200 {
+            (&left, &b)
+        } else {
+            (&right, &a)
+        };
+        assert_eq!(loser.status, 409, "{} {}", a.body, b.body);
+        assert_eq!(loser.code(), "EventRuleConflict");
+        let message = loser.message();
+        assert!(message.contains(winner.as_str()), "{message}");
+        assert!(
+            message.contains(&format!("bucket{round}/photos/")),
+            "a witness: {message}"
+        );
+        assert!(message.contains("ObjectCreated:"), "a witness: {message}");
+        assert_eq!(one.store.records().rules.len(), round + 1);
+        assert_eq!(one.store.records().topics.len(), round + 1);
+    }
+}
+
+#[tokio::test]
+async fn overlaps_are_kept_where_they_are_allowed() {
+    let world = world(Settings {
+        overlap: carillon_manage::Overlap::Allow,
+        ..Settings::default()
+    });
+    world.queue("q").await;
+    assert_eq!(world.rule("a", "x/", "q").await.status, 200);
+    assert_eq!(world.rule("b", "x/y", "q").await.status, 200);
+}
+
+#[tokio::test]
+async fn limits_have_their_code() {
+    let mut settings = Settings::default();
+    settings.limits.rules = carillon_core::rule::Limits {
+        rules: 2,
+        patterns: 2,
+        endpoints: 2,
+    };
+    let world = world(settings);
+    world.queue("q").await;
+    assert_eq!(world.rule("a", "a/", "q").await.status, 200);
+    assert_eq!(world.rule("b", "b/", "q").await.status, 200);
+    let refused = world.rule("c", "c/", "q").await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "EventRuleExceedLimit")
+    );
+    assert!(
+        refused.message().contains("limit is 2"),
+        "{}",
+        refused.message()
+    );
+    let many = r#"[[{"Prefix":"a/"}],[{"Prefix":"b/"}],[{"Prefix":"c/"}]]"#;
+    let refused = world
+        .act(
+            "CreateEventRule",
+            &[
+                ("ProductName", "oss"),
+                ("RuleName", "d"),
+                ("EventTypes", r#"["ObjectCreated:*"]"#),
+                ("MatchRules", many),
+                (
+                    "Endpoint",
+                    r#"{"EndpointType":"queue","EndpointValue":"q"}"#,
+                ),
+            ],
+        )
+        .await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "EventRuleExceedLimit")
+    );
+}
+
+#[tokio::test]
+async fn an_update_keeps_what_stays_and_replaces_the_rest_in_one_commit() {
+    let world = world(Settings::default());
+    world.queue("keep").await;
+    world.queue("drop").await;
+    world.queue("add").await;
+    let rule = |endpoints: &'static str, prefix: &'static str| {
+        [
+            ("ProductName", "oss"),
+            ("RuleName", "a"),
+            ("EventTypes", r#"["ObjectCreated:*"]"#),
+            ("MatchRules", prefix),
+            ("Endpoints", endpoints),
+        ]
+    };
+    let first = rule(
+        r#"[{"EndpointType":"queue","EndpointValue":"keep"},{"EndpointType":"queue","EndpointValue":"drop"}]"#,
+        r#"[[{"Prefix":"x/"}]]"#,
+    );
+    assert_eq!(world.act("CreateEventRule", &first).await.status, 200);
+    let before = world.store.records();
+    let second = rule(
+        r#"[{"EndpointType":"queue","EndpointValue":"add"},{"EndpointType":"queue","EndpointValue":"keep"}]"#,
+        r#"[[{"Prefix":"y/"}]]"#,
+    );
+    assert_eq!(
+        world.act("UpdateEventRule", &second).await.data(),
+        json!("a")
+    );
+    let after = world.store.records();
+    assert_eq!(after.version, before.version + 1);
+    assert_eq!(after.rules[0].topic, before.rules[0].topic);
+    assert_eq!(after.subscriptions.len(), 2);
+    assert!(
+        after.subscriptions.contains(&before.subscriptions[0]),
+        "the kept one is untouched"
+    );
+    assert!(!after.subscriptions.contains(&before.subscriptions[1]));
+    // The old claim is free again, the new one is held.
+    assert_eq!(world.rule("b", "x/", "keep").await.status, 200);
+    assert_eq!(
+        world.rule("c", "y/z", "keep").await.code(),
+        "EventRuleConflict"
+    );
+    let third = rule(
+        r#"[{"EndpointType":"queue","EndpointValue":"keep"}]"#,
+        r#"[[{"Prefix":"x"}]]"#,
+    );
+    assert_eq!(
+        world.act("UpdateEventRule", &third).await.code(),
+        "EventRuleConflict"
+    );
+    let missing = [("ProductName", "oss"), ("RuleName", "nobody")];
+    let missing = [missing.as_slice(), &second[2..]].concat();
+    assert_eq!(
+        world.act("UpdateEventRule", &missing).await.code(),
+        "EventRuleNotExist"
+    );
+}
+
+#[tokio::test]
+async fn a_disabled_rule_keeps_its_place() {
+    let world = world(Settings::default());
+    world.queue("q").await;
+    assert_eq!(world.rule("a", "x/", "q").await.status, 200);
+    let named = [("ProductName", "oss"), ("RuleName", "a")];
+    assert_eq!(world.act("DisableEventRule", &named).await.status, 200);
+    assert_eq!(
+        world.act("GetEventRule", &named).await.data()["Enabled"],
+        json!(false)
+    );
+    assert_eq!(
+        world.rule("b", "x/y", "q").await.code(),
+        "EventRuleConflict"
+    );
+    assert_eq!(world.act("EnableEventRule", &named).await.status, 200);
+    assert_eq!(
+        world.act("GetEventRule", &named).await.data()["Enabled"],
+        json!(true)
+    );
+}
+
+#[tokio::test]
+async fn a_topic_with_a_user_s_subscription_outlives_its_rule() {
+    let world = world(Settings::default());
+    world.queue("q").await;
+    world.queue("mine").await;
+    assert_eq!(world.rule("a", "x/", "q").await.status, 200);
+    let topic = world.store.records().topics[0].name.as_str().to_owned();
+    let subscribed = world
+        .act(
+            "Subscribe",
+            &[
+                ("TopicName", &topic),
+                ("SubscriptionName", "mine"),
+                ("PushType", "queue"),
+                ("Endpoint", "mine"),
+            ],
+        )
+        .await;
+    assert_eq!(subscribed.status, 200, "{}", subscribed.body);
+    let refused = world.act("DeleteTopic", &[("TopicName", &topic)]).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (409, "TopicInUse")
+    );
+    assert_eq!(
+        world
+            .act(
+                "DeleteEventRule",
+                &[("ProductName", "oss"), ("RuleName", "a")]
+            )
+            .await
+            .status,
+        200
+    );
+    let records = world.store.records();
+    assert_eq!(records.topics.len(), 1);
+    assert_eq!(records.topics[0].made_for, None);
+    let left: Vec<_> = records
+        .subscriptions
+        .iter()
+        .map(|held| held.name.as_str())
+        .collect();
+    assert_eq!(left, ["mine"]);
+    assert_eq!(
+        world
+            .act("DeleteTopic", &[("TopicName", &topic)])
+            .await
+            .status,
+        200
+    );
+    assert!(world.store.records().subscriptions.is_empty());
+}

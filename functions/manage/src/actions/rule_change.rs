@@ -3,9 +3,9 @@
 use crate::actions::rule_create::{attach, check_endpoints, read_spec, subscribe, validate};
 use crate::actions::rule_delete::{detach, named};
 use crate::error::Refused;
-use crate::ledger::{Books, View};
+use crate::ledger::View;
 use crate::rpc::{Answer, Call};
-use crate::service::{Overlap, Service};
+use crate::service::Service;
 use carillon_core::event::Timestamp;
 use carillon_core::ports::Change;
 use carillon_core::rule::{Endpoint, EndpointKind, Rule};
@@ -37,7 +37,10 @@ pub(crate) async fn update(call: Call<'_>) -> Answer {
                 ..fresh.clone()
             };
             new.topic = Some(reattach(service, old, &new, view, now, draw, &mut changes)?);
-            replace(service, view, books, old, &new)?;
+            // Last, since what the book holds must be committed.
+            books
+                .of(view, &new.product)
+                .replace(Arc::new(new.clone()))?;
             changes.push(Change::PutRule(new));
             Ok((changes, ()))
         })
@@ -45,7 +48,7 @@ pub(crate) async fn update(call: Call<'_>) -> Answer {
     Ok(Some(json!(fresh.name)))
 }
 
-/// Lets a disabled rule cover events again, if nobody took them meanwhile.
+/// Lets a disabled rule cover events again. Never refused: a disabled rule keeps its place.
 pub(crate) async fn enable(call: Call<'_>) -> Answer {
     switch(call, true).await
 }
@@ -71,31 +74,11 @@ async fn switch(call: Call<'_>, enabled: bool) -> Answer {
                 enabled,
                 ..Rule::clone(old)
             };
-            replace(service, view, books, old, &new)?;
+            books.of(view, &product).set_enabled(&name, enabled)?;
             Ok((vec![Change::PutRule(new)], ()))
         })
         .await?;
     Ok(None)
-}
-
-/// Puts the new rule into the book in the old one's place, or leaves the book as it was.
-fn replace(
-    service: &Service,
-    view: &View,
-    books: &mut Books,
-    old: &Arc<Rule>,
-    new: &Rule,
-) -> Result<(), Refused> {
-    if service.settings.overlap == Overlap::Allow {
-        return Ok(());
-    }
-    let book = books.of(view, &new.product);
-    book.remove(&new.name)?;
-    if let Err(refusal) = book.insert(Arc::new(new.clone())) {
-        book.insert(old.clone())?;
-        return Err(refusal.into());
-    }
-    Ok(())
 }
 
 /// Gives the new rule its topic: the old one's own, where both have one made for them.

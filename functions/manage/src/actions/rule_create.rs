@@ -1,15 +1,13 @@
 //! CreateEventRule: a rule, the topic it publishes to and that topic's subscriptions, in one transaction.
 
 use crate::error::Refused;
-use crate::ledger::{Books, View};
+use crate::ledger::View;
 use crate::params::Params;
 use crate::rpc::{Answer, Call};
-use crate::service::{Overlap, Service};
+use crate::service::Service;
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{Change, QueueError};
-use carillon_core::rule::{
-    Endpoint, EndpointKind, EndpointSpec, MatchRuleSpec, Resources, Rule, RuleSpec,
-};
+use carillon_core::rule::{Endpoint, EndpointKind, EndpointSpec, MatchRuleSpec, Rule, RuleSpec};
 use carillon_core::topic::{
     AutoNames, QueueName, Subscription, Target, Topic, TopicName, auto_names,
 };
@@ -47,18 +45,14 @@ pub(crate) async fn create(call: Call<'_>) -> Answer {
             if view.rule(&rule.product, &rule.name).is_some() {
                 return Err(Refused::exists(&rule.name));
             }
-            let held = view.rules.get(&rule.product).map_or(0, |rules| rules.len());
-            limit(
-                "rules of product",
-                rule.product.as_str(),
-                held + 1,
-                service.settings.limits.rules_per_product,
-            )?;
             let mut rule = rule.clone();
             rule.created = now;
             let mut changes = Vec::new();
             rule.topic = Some(attach(service, &rule, view, now, draw, &mut changes)?);
-            enter(service, view, books, &rule)?;
+            // Last, since what the book holds must be committed.
+            books
+                .of(view, &rule.product)
+                .insert(Arc::new(rule.clone()))?;
             changes.push(Change::PutRule(rule));
             Ok((changes, ()))
         })
@@ -86,26 +80,34 @@ pub(crate) fn read_spec(params: &Params) -> Result<RuleSpec, Refused> {
     })
 }
 
-/// Validates a rule by itself, limits included.
+/// Validates a rule by itself, limits included. Those are looked at first: they have a code of their own, and bound the
+/// work of the rest.
 pub(crate) fn validate(service: &Service, spec: RuleSpec) -> Result<Rule, Refused> {
-    let rule = Rule::from_spec(spec).map_err(|faults| Refused::faults(&faults))?;
-    let limits = &service.settings.limits;
-    let name = rule.name.as_str();
+    let limits = &service.settings.limits.rules;
+    let name = spec.rule_name.as_str();
+    let endpoints =
+        spec.endpoints.as_ref().map_or(0, Vec::len) + usize::from(spec.endpoint.is_some());
     limit(
-        "endpoints of rule",
+        "endpoints (Endpoints) of rule",
         name,
-        rule.endpoints.len(),
-        limits.endpoints_per_rule,
+        endpoints,
+        limits.endpoints,
     )?;
-    if let Resources::AnyOf(any) = &rule.resources {
-        limit(
-            "resource descriptions (MatchRules) of rule",
-            name,
-            any.len(),
-            limits.patterns_per_rule,
-        )?;
-    }
-    Ok(rule)
+    let patterns = spec.match_rules.as_deref().unwrap_or_default();
+    limit(
+        "resource descriptions (MatchRules) of rule",
+        name,
+        patterns.len(),
+        limits.patterns,
+    )?;
+    let clauses = patterns.iter().map(Vec::len).max().unwrap_or(0);
+    limit(
+        "clauses of one resource description (MatchRules) of rule",
+        name,
+        clauses,
+        limits.patterns,
+    )?;
+    Rule::from_spec_within(spec, limits).map_err(|faults| Refused::faults(&faults))
 }
 
 fn limit(what: &str, whose: &str, would_be: usize, limit: usize) -> Result<(), Refused> {
@@ -230,19 +232,4 @@ pub(crate) fn subscribe(
     let subscription =
         Subscription::auto(topic.clone(), names.subscription(index + 1), target, now);
     Ok(Some(Change::PutSubscription(subscription)))
-}
-
-/// Enters the rule into its product's book, which refuses what conflicts.
-pub(crate) fn enter(
-    service: &Service,
-    view: &View,
-    books: &mut Books,
-    rule: &Rule,
-) -> Result<(), Refused> {
-    match service.settings.overlap {
-        Overlap::Allow => Ok(()),
-        Overlap::Refuse => Ok(books
-            .of(view, &rule.product)
-            .insert(Arc::new(rule.clone()))?),
-    }
 }

@@ -8,7 +8,6 @@ use crate::error::Refused;
 use crate::ledger::View;
 use crate::params::Params;
 use crate::rpc::{Answer, Call};
-use crate::service::Overlap;
 use carillon_core::event::{Product, Timestamp};
 use carillon_core::ports::Change;
 use carillon_core::rule::{Rule, RuleName};
@@ -34,9 +33,7 @@ pub(crate) async fn delete(call: Call<'_>) -> Answer {
             let rule = view.rule_or_refuse(&product, &name)?.clone();
             let mut changes = vec![Change::DeleteRule(product.clone(), name.clone())];
             detach(&rule, view, service.now(), &mut changes);
-            if service.settings.overlap == Overlap::Refuse {
-                books.of(view, &product).remove(&name)?;
-            }
+            books.of(view, &product).remove(&name)?;
             Ok((changes, ()))
         })
         .await?;
