@@ -12,8 +12,11 @@
 
 mod client;
 mod commands;
+mod demo;
 mod failure;
+mod invoke;
 mod output;
+mod up;
 
 use clap::{Parser, Subcommand};
 use failure::Outcome;
@@ -30,17 +33,23 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
+    Up(Box<up::UpArgs>),
     Rule(commands::rule::RuleArgs),
     Topic(commands::topic::TopicArgs),
     Subscription(commands::subscription::SubscriptionArgs),
     Queue(commands::queue::QueueArgs),
     Send(commands::send::SendArgs),
+    Invoke(invoke::InvokeArgs),
     Completions(commands::completions::Completions),
 }
 
 impl Command {
     fn run(&self) -> Outcome {
         match self {
+            Command::Demo(args) => args.run(),
+            Command::Up(args) => args.run(),
+            Command::Invoke(args) => args.run(),
             Command::Rule(args) => args.run(),
             Command::Topic(args) => args.run(),
             Command::Subscription(args) => args.run(),

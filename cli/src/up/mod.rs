@@ -1,0 +1,159 @@
+//! `carillon up`: the whole service on one machine.
+
+mod service;
+mod settings;
+
+pub(crate) use service::Running;
+pub(crate) use settings::{KeyArg, Settings};
+
+use crate::failure::{Failure, Outcome};
+use crate::output::say;
+use carillon_manage::Overlap;
+use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Run the whole service on this machine.
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Folder that holds the store; made when it is not there.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "carillon-data",
+        env = "CARILLON_DATA"
+    )]
+    data: PathBuf,
+    /// Address to listen on. Without access keys, only a loopback address.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:9324",
+        env = "CARILLON_LISTEN"
+    )]
+    listen: SocketAddr,
+    /// Access key, with the role admin (the default), read-only, publish or consume. With keys given, requests must be
+    /// signed. May be repeated.
+    #[arg(
+        long = "access-key",
+        value_name = "ID:SECRET[:ROLE]",
+        env = "CARILLON_ACCESS_KEYS",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    access_keys: Vec<KeyArg>,
+    /// Private or loopback range that pushes may go to; none by default. May be repeated.
+    #[arg(
+        long,
+        value_name = "CIDR",
+        env = "CARILLON_ALLOW_ENDPOINTS",
+        value_delimiter = ','
+    )]
+    allow_endpoints: Vec<String>,
+    /// Owner of buckets, topics and queues where an event does not say: digits.
+    #[arg(long, value_name = "DIGITS", default_value = "000000000000", value_parser = account_id)]
+    account_id: String,
+    /// Region of what does not say its own.
+    #[arg(
+        long,
+        value_name = "REGION",
+        env = "AWS_REGION",
+        default_value = "us-east-1"
+    )]
+    region: String,
+    /// Whether several rules may claim one event.
+    #[arg(long, value_enum, default_value_t = OverlapArg::Refuse)]
+    overlap: OverlapArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OverlapArg {
+    /// A rule that would claim an event of another is refused, with a witness.
+    Refuse,
+    /// An event goes to every rule that covers it.
+    Allow,
+}
+
+fn account_id(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("an account id is 1 to 20 digits, for example 123456789012".into())
+    }
+}
+
+impl UpArgs {
+    pub(crate) fn run(&self) -> Outcome {
+        logging();
+        if self.access_keys.is_empty() && !self.listen.ip().is_loopback() {
+            return Err(Failure::Unusable(format!(
+                "--listen {}: without access keys only a loopback address is served; give --access-key ID:SECRET, or listen on 127.0.0.1",
+                self.listen
+            )));
+        }
+        let settings = Settings {
+            listen: self.listen,
+            access_keys: self.access_keys.iter().map(KeyArg::key).collect(),
+            allow_endpoints: self.allow_endpoints.clone(),
+            account_id: self.account_id.clone(),
+            region: self.region.clone(),
+            overlap: match self.overlap {
+                OverlapArg::Refuse => Overlap::Refuse,
+                OverlapArg::Allow => Overlap::Allow,
+            },
+            ..Settings::new(&self.data)
+        };
+        runtime()?.block_on(async {
+            // Asked for before the service starts: a signal that comes meanwhile must not be lost.
+            let stop = stop_signal()?;
+            let service = Running::start(settings).await?;
+            say!("listening on http://{}", service.address());
+            stop.await;
+            service.stop().await;
+            Ok(())
+        })
+    }
+}
+
+/// The runtime of a process that serves.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unusable(format!("cannot start threads: {error}")))
+}
+
+/// Logs go to stderr; `RUST_LOG` chooses what of them.
+fn logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Ends when the process is asked to stop: by Ctrl-C, or by SIGTERM as service managers send it.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let failed =
+        |error: std::io::Error| Failure::Unusable(format!("cannot listen for signals: {error}"));
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = failed;
+        Ok(async {
+            let _ = tokio::signal::ctrl_c().await;
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! The four handlers over one SQLite store, in one process.
+
+use super::Settings;
+use crate::failure::Failure;
+use carillon_core::ports::{BatchOutcome, QueueRecord, Stage};
+use carillon_core::push::guard::{AddressGuard, Cidr, PushUrl};
+use carillon_core::ruleset::SnapshotCache;
+use carillon_deliver::dial::{Dialler, DiallerSettings};
+use carillon_embedded::{EventSourceMapping, MappingSettings, Store, SystemClock, SystemRandom};
+use carillon_ingest::DirectPublish;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Time that requests and batches under way have to finish when the service stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The running service.
+pub(crate) struct Running {
+    address: SocketAddr,
+    store: Store,
+    mappings: Vec<EventSourceMapping>,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+}
+
+impl Running {
+    /// Opens the store, starts the stages, and listens.
+    pub(crate) async fn start(settings: Settings) -> Result<Self, Failure> {
+        let unusable = |error: &dyn std::fmt::Display| Failure::Unusable(error.to_string());
+        let allowed = settings
+            .allow_endpoints
+            .iter()
+            .map(|range| range.parse::<Cidr>())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Failure::Unusable(format!("--allow-endpoints: {error}")))?;
+        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+            Failure::Unusable(format!(
+                "cannot listen on {}: {error}; is another service there? --listen chooses another address",
+                settings.listen
+            ))
+        })?;
+        let address = listener.local_addr().map_err(|error| unusable(&error))?;
+        let store = Store::open(&settings.data, carillon_embedded::Settings::default())
+            .map_err(|error| unusable(&error))?;
+
+        let parts = Parts::new(&settings, store.clone(), AddressGuard::allowing(allowed));
+        let mappings = parts.mappings();
+        let router = carillon_manage::router(Arc::new(parts.control_plane(&settings, address)));
+        let (stop, mut stopped) = watch::channel(false);
+        let server = tokio::spawn(async move {
+            let shutdown = async move {
+                // An error means that the sender is gone, and the service with it.
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+            };
+            if let Err(error) = axum::serve(listener, router)
+                .with_graceful_shutdown(shutdown)
+                .await
+            {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        Ok(Running {
+            address,
+            store,
+            mappings,
+            stop,
+            server,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes nothing more, lets what runs finish, and closes the store. What is not finished comes again at the next
+    /// start.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        for mapping in self.mappings {
+            mapping.stop(GRACE).await;
+        }
+        // A client that holds its connection open must not hold the service.
+        if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+        self.store.close().await;
+    }
+}
+
+/// What the handlers share.
+struct Parts {
+    store: Store,
+    snapshots: Arc<SnapshotCache>,
+    guard: AddressGuard,
+    ingest: carillon_ingest::Ports,
+    matching: carillon_match::Ports,
+    deliver: carillon_deliver::Ports,
+}
+
+impl Parts {
+    fn new(settings: &Settings, store: Store, guard: AddressGuard) -> Self {
+        let shared = Arc::new(store.clone());
+        let clock = Arc::new(SystemClock);
+        let snapshots = Arc::new(SnapshotCache::new(shared.clone()));
+        let decoding = carillon_ingest::Settings {
+            account: settings.account_id.clone(),
+            region: settings.region.clone(),
+            ..carillon_ingest::Settings::default()
+        };
+        let ingest = carillon_ingest::Ports {
+            stages: shared.clone(),
+            dead_letters: shared.clone(),
+            clock: clock.clone(),
+            settings: Arc::new(decoding),
+        };
+        let matching = carillon_match::Ports {
+            snapshots: snapshots.clone(),
+            stages: shared.clone(),
+            dead_letters: shared.clone(),
+            clock: clock.clone(),
+        };
+        let dialler = Dialler::new(DiallerSettings {
+            guard: guard.clone(),
+            ..DiallerSettings::default()
+        });
+        let deliver = carillon_deliver::Ports {
+            snapshots: snapshots.clone(),
+            stages: shared.clone(),
+            queues: shared.clone(),
+            http: Arc::new(dialler),
+            dead_letters: shared.clone(),
+            attempts: shared,
+            clock,
+            random: Arc::new(SystemRandom),
+            signer: Arc::new(carillon_deliver::NoSigner),
+            memory: Arc::default(),
+            settings: carillon_deliver::Settings {
+                account: settings.account_id.clone(),
+                ..carillon_deliver::Settings::default()
+            },
+        };
+        Parts {
+            store,
+            snapshots,
+            guard,
+            ingest,
+            matching,
+            deliver,
+        }
+    }
+
+    /// One event source mapping for each stage.
+    fn mappings(&self) -> Vec<EventSourceMapping> {
+        let (ingest, matching, deliver) = (
+            Arc::new(self.ingest.clone()),
+            Arc::new(self.matching.clone()),
+            Arc::new(self.deliver.clone()),
+        );
+        vec![
+            self.mapping(Stage::Ingest, move |batch| {
+                let ports = ingest.clone();
+                async move { carillon_ingest::handle(&ports, &batch).await }
+            }),
+            self.mapping(Stage::Match, move |batch| {
+                let ports = matching.clone();
+                async move { carillon_match::handle(&ports, &batch).await }
+            }),
+            self.mapping(Stage::Deliver, move |batch| {
+                let ports = deliver.clone();
+                async move { carillon_deliver::handle(&ports, &batch).await }
+            }),
+        ]
+    }
+
+    fn mapping<H, F>(&self, stage: Stage, handler: H) -> EventSourceMapping
+    where
+        H: Fn(Vec<QueueRecord>) -> F + Send + Sync + 'static,
+        F: Future<Output = BatchOutcome> + Send + 'static,
+    {
+        EventSourceMapping::start(
+            self.store.clone(),
+            stage,
+            MappingSettings::default(),
+            handler,
+        )
+    }
+
+    fn control_plane(&self, settings: &Settings, address: SocketAddr) -> carillon_manage::Service {
+        let shared = Arc::new(self.store.clone());
+        let publisher = DirectPublish {
+            stages: shared.clone(),
+            snapshots: self.snapshots.clone(),
+            clock: self.ingest.clock.clone(),
+            settings: self.ingest.settings.clone(),
+        };
+        let guard = self.guard.clone();
+        let ports = carillon_manage::Ports {
+            rules: shared.clone(),
+            queues: shared.clone(),
+            sender: shared.clone(),
+            consumer: shared.clone(),
+            stages: shared,
+            publisher: Arc::new(publisher),
+            clock: self.ingest.clock.clone(),
+            random: Arc::new(SystemRandom),
+            attempts: None,
+            dead_letters: None,
+            certificates: None,
+            metrics: Vec::new(),
+            url_check: Some(Arc::new(move |url| {
+                let url = PushUrl::parse(url).map_err(|error| error.to_string())?;
+                guard.check_url(&url).map_err(|error| error.to_string())
+            })),
+        };
+        let own = carillon_manage::Settings {
+            account_id: settings.account_id.clone(),
+            region: settings.region.clone(),
+            overlap: settings.overlap,
+            access_keys: settings.access_keys.clone(),
+            hosts: vec![address.to_string()],
+            ..carillon_manage::Settings::default()
+        };
+        carillon_manage::Service::new(ports, own)
+    }
+}

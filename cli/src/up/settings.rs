@@ -1,0 +1,74 @@
+//! What can be set about the service on one machine.
+
+use carillon_manage::{AccessKey, Overlap, Role};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Settings of the service.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Folder of the store.
+    pub(crate) data: PathBuf,
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// Keys; none: requests are not signed.
+    pub(crate) access_keys: Vec<AccessKey>,
+    /// Ranges that pushes may go to although they are private, as CIDR.
+    pub(crate) allow_endpoints: Vec<String>,
+    /// Owner of what does not name its owner.
+    pub(crate) account_id: String,
+    /// Region of what does not name its region.
+    pub(crate) region: String,
+    /// Whether several rules may claim one event.
+    pub(crate) overlap: Overlap,
+}
+
+impl Settings {
+    /// The shipped settings, on a folder.
+    pub(crate) fn new(data: &Path) -> Self {
+        Settings {
+            data: data.to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9324)),
+            access_keys: Vec::new(),
+            allow_endpoints: Vec::new(),
+            account_id: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            overlap: Overlap::default(),
+        }
+    }
+}
+
+/// `ID:SECRET` or `ID:SECRET:ROLE`.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyArg(AccessKey);
+
+impl KeyArg {
+    pub(crate) fn key(&self) -> AccessKey {
+        self.0.clone()
+    }
+}
+
+impl FromStr for KeyArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The value is a secret: an error must not repeat it.
+        let form =
+            "write ID:SECRET or ID:SECRET:ROLE, with the role admin, read-only, publish or consume";
+        let mut parts = text.splitn(3, ':');
+        let (id, secret) = match (parts.next(), parts.next()) {
+            (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => (id, secret),
+            _ => return Err(form.into()),
+        };
+        let role = parts
+            .next()
+            .map_or(Some(Role::Admin), Role::parse)
+            .ok_or(form)?;
+        Ok(KeyArg(AccessKey {
+            id: id.into(),
+            secret: secret.into(),
+            role,
+        }))
+    }
+}
