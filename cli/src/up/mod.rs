@@ -64,6 +64,25 @@ pub(crate) struct UpArgs {
     /// Whether several rules may claim one event.
     #[arg(long, value_enum, default_value_t = OverlapArg::Refuse)]
     overlap: OverlapArg,
+    /// Where receivers reach this service to fetch the certificate of its signatures, for example
+    /// https://carillon.example.com; without it, the address it listens on.
+    #[arg(long, value_name = "URL", env = "CARILLON_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Which signatures HTTP pushes carry.
+    #[arg(long, value_enum, default_value_t = SignArg::Both)]
+    sign: SignArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SignArg {
+    /// MNS's and Standard Webhooks'.
+    Both,
+    /// MNS's alone.
+    Mns,
+    /// Standard Webhooks' alone.
+    Webhooks,
+    /// None.
+    None,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -101,6 +120,9 @@ impl UpArgs {
                 OverlapArg::Refuse => Overlap::Refuse,
                 OverlapArg::Allow => Overlap::Allow,
             },
+            public_url: self.public_url.clone(),
+            sign_mns: matches!(self.sign, SignArg::Both | SignArg::Mns),
+            sign_webhooks: matches!(self.sign, SignArg::Both | SignArg::Webhooks),
             ..Settings::new(&self.data)
         };
         runtime()?.block_on(async {

@@ -2,12 +2,14 @@
 
 use super::Settings;
 use crate::failure::Failure;
-use carillon_core::ports::{BatchOutcome, QueueRecord, Stage};
+use carillon_core::ports::{BatchOutcome, QueueRecord, Stage, WebhookKeys as _};
 use carillon_core::push::guard::{AddressGuard, Cidr, PushUrl};
 use carillon_core::ruleset::SnapshotCache;
 use carillon_deliver::dial::{Dialler, DiallerSettings};
+use carillon_deliver::signing::{FileKeyStore, Signing, SigningSettings};
 use carillon_embedded::{EventSourceMapping, MappingSettings, Store, SystemClock, SystemRandom};
 use carillon_ingest::DirectPublish;
+use carillon_manage::WebhookSecrets;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +49,9 @@ impl Running {
         let store = Store::open(&settings.data, carillon_embedded::Settings::default())
             .map_err(|error| unusable(&error))?;
 
-        let parts = Parts::new(&settings, store.clone(), AddressGuard::allowing(allowed));
+        let signing = signing(&settings, address).await?;
+        let guard = AddressGuard::allowing(allowed);
+        let parts = Parts::new(&settings, store.clone(), guard, signing);
         let mappings = parts.mappings();
         let router = carillon_manage::router(Arc::new(parts.control_plane(&settings, address)));
         let (stop, mut stopped) = watch::channel(false);
@@ -92,18 +96,37 @@ impl Running {
     }
 }
 
+/// The keys that sign pushes: in the data folder, made on first run.
+async fn signing(settings: &Settings, address: SocketAddr) -> Result<Arc<Signing>, Failure> {
+    let base = match &settings.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("http://{address}"),
+    };
+    let keys = FileKeyStore::new(&settings.data);
+    let what = SigningSettings {
+        mns: settings.sign_mns,
+        webhooks: settings.sign_webhooks,
+        certificate_base: format!("{base}/certs/"),
+    };
+    let signing = Signing::open(&keys, Arc::new(SystemClock), what).await;
+    signing
+        .map(Arc::new)
+        .map_err(|error| Failure::Unusable(format!("{}: {error}", settings.data.display())))
+}
+
 /// What the handlers share.
 struct Parts {
     store: Store,
     snapshots: Arc<SnapshotCache>,
     guard: AddressGuard,
+    signing: Arc<Signing>,
     ingest: carillon_ingest::Ports,
     matching: carillon_match::Ports,
     deliver: carillon_deliver::Ports,
 }
 
 impl Parts {
-    fn new(settings: &Settings, store: Store, guard: AddressGuard) -> Self {
+    fn new(settings: &Settings, store: Store, guard: AddressGuard, signing: Arc<Signing>) -> Self {
         let shared = Arc::new(store.clone());
         let clock = Arc::new(SystemClock);
         let snapshots = Arc::new(SnapshotCache::new(shared.clone()));
@@ -137,7 +160,7 @@ impl Parts {
             attempts: shared,
             clock,
             random: Arc::new(SystemRandom),
-            signer: Arc::new(carillon_deliver::NoSigner),
+            signer: signing.clone(),
             memory: Arc::default(),
             settings: carillon_deliver::Settings {
                 account: settings.account_id.clone(),
@@ -148,6 +171,7 @@ impl Parts {
             store,
             snapshots,
             guard,
+            signing,
             ingest,
             matching,
             deliver,
@@ -199,19 +223,26 @@ impl Parts {
             settings: self.ingest.settings.clone(),
         };
         let guard = self.guard.clone();
+        let signing = self.signing.clone();
         let ports = carillon_manage::Ports {
             rules: shared.clone(),
             queues: shared.clone(),
             sender: shared.clone(),
             consumer: shared.clone(),
-            stages: shared,
             publisher: Arc::new(publisher),
             clock: self.ingest.clock.clone(),
             random: Arc::new(SystemRandom),
-            attempts: None,
-            dead_letters: None,
-            certificates: None,
+            attempts: Some(shared.clone()),
+            dead_letters: Some(shared),
+            certificates: Some(self.signing.clone()),
             metrics: Vec::new(),
+            webhook_secrets: Some(Arc::new(move |subscription| {
+                let keys = signing.keys(subscription)?;
+                Some(WebhookSecrets {
+                    secret: keys.secrets.into_iter().next()?,
+                    public_key: keys.public_keys.into_iter().next()?,
+                })
+            })),
             url_check: Some(Arc::new(move |url| {
                 let url = PushUrl::parse(url).map_err(|error| error.to_string())?;
                 guard.check_url(&url).map_err(|error| error.to_string())

@@ -22,6 +22,12 @@ pub(crate) struct Settings {
     pub(crate) region: String,
     /// Whether several rules may claim one event.
     pub(crate) overlap: Overlap,
+    /// Where receivers reach this service to fetch its certificate; none: the address it listens on.
+    pub(crate) public_url: Option<String>,
+    /// Whether pushes carry MNS's signature.
+    pub(crate) sign_mns: bool,
+    /// Whether pushes carry Standard Webhooks' signatures.
+    pub(crate) sign_webhooks: bool,
 }
 
 impl Settings {
@@ -35,6 +41,9 @@ impl Settings {
             account_id: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             overlap: Overlap::default(),
+            public_url: None,
+            sign_mns: true,
+            sign_webhooks: true,
         }
     }
 }
