@@ -124,18 +124,26 @@ impl Decoder<'_> {
         if depth > MAX_DEPTH {
             return Err(DecodeError::TooDeep);
         }
-        let text = text.trim_start_matches('\u{feff}').trim();
-        match text.as_bytes().first() {
-            Some(b'{') => self.object(text, depth),
-            _ => self.plain(text, depth),
+        let asked = self.asked_product()?;
+        let trimmed = text.trim_start_matches('\u{feff}').trim();
+        if trimmed.is_empty() {
+            return Err(DecodeError::UnknownSource {
+                saw: "the body is empty".into(),
+            });
+        }
+        let object = trimmed.starts_with('{');
+        match asked {
+            Some(product @ Product::Own(_)) if object => self.own_object(text, &product, depth),
+            Some(product @ Product::Own(_)) => {
+                self.own_bare(text, &product);
+                Ok(())
+            }
+            _ if object => self.object(trimmed, depth),
+            asked => self.plain(trimmed, asked.as_ref(), depth),
         }
     }
 
     fn object(&mut self, text: &str, depth: usize) -> Result<(), DecodeError> {
-        let asked = self.asked_product()?;
-        if let Some(Product::Own(_)) = asked {
-            return self.own_object(text, asked, depth);
-        }
         if self.s3_fast(text) {
             return Ok(());
         }
@@ -270,19 +278,21 @@ impl Decoder<'_> {
     fn own_object(
         &mut self,
         text: &str,
-        asked: Option<Product>,
+        product: &Product,
         depth: usize,
     ) -> Result<(), DecodeError> {
         let Ok(shape) = serde_json::from_str::<Shape<'_>>(text) else {
-            return self.own_bare(text, asked);
+            self.own_bare(text, product);
+            return Ok(());
         };
         let own_form = shape.own_type.is_some() && shape.body.is_some();
         if shape.specversion.is_some() {
             envelope::cloud_event(text, self, depth)
         } else if shape.product.is_some() || shape.events.is_some() || own_form {
-            self.own(text, shape.product, shape.events, asked, depth)
+            self.own(text, shape.product, shape.events, Some(product), depth)
         } else {
-            self.own_bare(text, asked)
+            self.own_bare(text, product);
+            Ok(())
         }
     }
 
@@ -292,7 +302,7 @@ impl Decoder<'_> {
         text: &str,
         product: Option<&RawValue>,
         events: Option<&RawValue>,
-        asked: Option<Product>,
+        asked: Option<&Product>,
         depth: usize,
     ) -> Result<(), DecodeError> {
         let named = match product {
@@ -302,7 +312,7 @@ impl Decoder<'_> {
                 })?;
                 Some(own::product(name.as_str())?)
             }
-            None => asked,
+            None => asked.cloned(),
         };
         let Some(product) = named else {
             return Err(DecodeError::missing(
@@ -389,11 +399,10 @@ impl Decoder<'_> {
         }
     }
 
-    fn own_bare(&mut self, text: &str, asked: Option<Product>) -> Result<(), DecodeError> {
-        let product = asked.expect("only called when a product of the user's own was asked for");
-        let verdict = own::bare(text, &product, self);
+    /// The body itself, exactly: its headers say what it is.
+    fn own_bare(&mut self, text: &str, product: &Product) {
+        let verdict = own::bare(text, product, self);
         self.take(SourceKind::Own, verdict, || text.to_owned());
-        Ok(())
     }
 
     /// `events` of an OSS body: an array, or one object (seed 002's second sample).
@@ -413,17 +422,14 @@ impl Decoder<'_> {
     }
 
     /// A text that is no JSON object.
-    fn plain(&mut self, text: &str, depth: usize) -> Result<(), DecodeError> {
-        if text.is_empty() {
-            return Err(DecodeError::UnknownSource {
-                saw: "the body is empty".into(),
-            });
-        }
-        let asked = self.asked_product()?;
-        if matches!(asked, Some(Product::Own(_))) {
-            return self.own_bare(text, asked);
-        }
-        let mail_asked = asked == Some(Product::Mail) || self.hint.source == Some(SourceKind::Mail);
+    fn plain(
+        &mut self,
+        text: &str,
+        asked: Option<&Product>,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        let mail_asked =
+            asked == Some(&Product::Mail) || self.hint.source == Some(SourceKind::Mail);
         if mail_asked || mail::is_mail(text) {
             let verdict = mail::decode(text, self);
             self.take(SourceKind::Mail, verdict, || text.to_owned());

@@ -1,10 +1,13 @@
 //! What an operator may decide about decoding. Every default is what a new installation wants.
 
 use crate::source::vision::Selector;
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Settings of ingest. `Settings::default()` needs no configuration at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Settings of ingest. `Settings::default()` needs no configuration at all; as JSON, what is left out is the default and
+/// an unknown member is an error, since a misspelled setting must not be silent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Account that owns the buckets: `ownerIdentity` and the ARN of an event that does not say (S3's own events name
     /// an opaque owner). Default `000000000000`.
@@ -57,7 +60,8 @@ impl Default for Settings {
 }
 
 /// S3 never says how large an overwritten object was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeltaSize {
     /// The size of what was written: right for a new object, too large for an overwrite.
     #[default]
@@ -67,7 +71,8 @@ pub enum DeltaSize {
 }
 
 /// What becomes of an event that has no name in the seeds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Invented {
     /// Passed over, with a reason.
     #[default]
@@ -77,10 +82,12 @@ pub enum Invented {
 }
 
 /// Which object operations are taken from CloudTrail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CloudTrailScope {
     /// Only those that S3's own notifications lack: else each upload would be told twice.
     #[default]
+    #[serde(rename = "what_s3_lacks")]
     WhatS3Lacks,
     /// All: for buckets that send no notifications themselves.
     All,

@@ -4,6 +4,8 @@
 use crate::decoder::Decoder;
 use crate::error::DecodeError;
 use crate::lenient::Text;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -107,7 +109,12 @@ pub(crate) fn cloud_event(
                 .and_then(|data| decoder.text(&data, depth + 1))
         }
         (Some(data), _) => decoder.text(data.get(), depth + 1),
-        (None, Some(data)) => decoder.text(data, depth + 1),
+        (None, Some(data)) => BASE64
+            .decode(data)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| DecodeError::value(KIND, "data_base64", data, "Base64 of UTF-8 text"))
+            .and_then(|data| decoder.text(&data, depth + 1)),
         (None, None) => Err(DecodeError::missing(KIND, "data", "the event itself")),
     };
     decoder.context.attributes = before;

@@ -11,7 +11,8 @@ use serde::Deserialize;
 pub(crate) const KIND: &str = "job result";
 
 /// The service that ran a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Service {
     /// Amazon Rekognition Video.
     Rekognition,
@@ -38,7 +39,8 @@ impl Service {
 }
 
 /// What of a job a [`Selector`] looks at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum JobMark {
     /// The job's tag: `JobTag` of Rekognition and Textract, a value of MediaConvert's `userMetadata`.
     Tag(String),
@@ -50,12 +52,14 @@ pub enum JobMark {
     Modality(String),
 }
 
-/// One row of the selector table: jobs of `service` with this mark end as `event_type`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One row of the selector table: jobs of `service` with this mark end as `event_type`. As JSON:
+/// `{"service": "mediaconvert", "tag": "upscale", "event_type": "SuperResolveVideo"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Selector {
     /// Whose jobs.
     pub service: Service,
     /// Which of them.
+    #[serde(flatten)]
     pub mark: JobMark,
     /// What their end is called in rules.
     pub event_type: EventType,
@@ -160,9 +164,13 @@ impl Job<'_> {
                 Err(error) => return Verdict::Ignored(error.to_string()),
             },
             (None, Invented::Ignore) => {
+                let tag = match self.service {
+                    Service::Transcribe | Service::Bedrock => "",
+                    _ => "tag the job viapi-TYPE (for example viapi-SuperResolveVideo), ",
+                };
                 return Verdict::Ignored(format!(
-                    "{} job {}: nothing says which event type it ends as; tag the job {TAG_PREFIX}TYPE (for example \
-                     viapi-SuperResolveVideo), add a selector, or turn on invented names to receive it as {}",
+                    "{} job {}: nothing says which event type it ends as; {tag}add a selector, or turn on invented \
+                     names to receive it as {}",
                     self.service.as_str(),
                     self.id,
                     self.own_name
