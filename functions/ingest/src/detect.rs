@@ -1,7 +1,7 @@
 //! What arrived, by its shape. One readable place: the order of the tests is the order of the functions below.
 
 use crate::decoder::{Decoder, SourceKind, Verdict, fits};
-use crate::error::{DecodeError, MAX_DEPTH};
+use crate::error::{DecodeError, MAX_DEPTH, MAX_RECORDS};
 use crate::lenient::{Text, shorten};
 use crate::source::{
     cloudtrail, envelope, eventbridge, mail, oss, own, recognition, s3_native, ses, vision,
@@ -197,11 +197,17 @@ impl Decoder<'_> {
         let Ok(body) = serde_json::from_str::<s3_native::Notification<'_>>(text) else {
             return false;
         };
-        if body.records.is_empty() || !body.records.iter().all(s3_native::Record::is_s3) {
+        if body.records.0.is_empty() || !body.records.0.iter().all(s3_native::Record::is_s3) {
             return false;
         }
         let read = |record: &s3_native::Record<'_>| record.decode("", self).and_then(fits);
-        let Ok(verdicts) = body.records.iter().map(read).collect::<Result<Vec<_>, _>>() else {
+        let Ok(verdicts) = body
+            .records
+            .0
+            .iter()
+            .map(read)
+            .collect::<Result<Vec<_>, _>>()
+        else {
             return false;
         };
         for verdict in verdicts {
@@ -226,6 +232,7 @@ impl Decoder<'_> {
         let records: Vec<&RawValue> = serde_json::from_str(records.get()).map_err(|_| {
             DecodeError::value(KIND, "Records", records.get(), "an array of records")
         })?;
+        not_too_many(records.len())?;
         if records.is_empty() {
             self.out.ignored.push("`Records` is empty".into());
         }
@@ -461,6 +468,7 @@ impl Decoder<'_> {
                 saw: "an empty array".into(),
             });
         }
+        not_too_many(bodies.len())?;
         for body in bodies {
             if let Err(error) = self.text(body.get(), depth + 1) {
                 self.refuse(error, body.get().to_owned());
@@ -476,8 +484,12 @@ fn elements<'a>(
     events: &'a RawValue,
 ) -> Result<Vec<&'a RawValue>, DecodeError> {
     match events.get().as_bytes().first() {
-        Some(b'[') => serde_json::from_str(events.get())
-            .map_err(|error| DecodeError::syntax(events.get(), &error)),
+        Some(b'[') => {
+            let elements: Vec<&RawValue> = serde_json::from_str(events.get())
+                .map_err(|error| DecodeError::syntax(events.get(), &error))?;
+            not_too_many(elements.len())?;
+            Ok(elements)
+        }
         Some(b'{') => Ok(vec![events]),
         _ => Err(DecodeError::value(
             kind,
@@ -486,6 +498,14 @@ fn elements<'a>(
             "an array of events",
         )),
     }
+}
+
+/// Each record costs memory, refused ones too.
+fn not_too_many(count: usize) -> Result<(), DecodeError> {
+    if count <= MAX_RECORDS {
+        return Ok(());
+    }
+    Err(DecodeError::TooMany { count })
 }
 
 /// The text inside Base64, when `text` is Base64 of UTF-8 that is an object. Line breaks inside are passed over, as

@@ -6,6 +6,9 @@ use crate::lenient::shorten;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// Most envelopes round one event (SNS in SQS, EventBridge in SNS, Base64, ...).
 pub const MAX_DEPTH: usize = 6;
+/// Most records in one body. SQS and S3 send one, EventBridge one; a publisher's batch is bounded so that a body of many
+/// tiny records costs bounded memory.
+pub const MAX_RECORDS: usize = 10_000;
 
 /// What the publisher, or the operator who finds the body among the dead letters, can do is part of each message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +68,12 @@ pub enum DecodeError {
         "more than 6 envelopes lie round the event: unwrap it before sending (raw message delivery in SNS)"
     )]
     TooDeep,
+    /// More than [`MAX_RECORDS`] records.
+    #[error("the body holds {count} records, the limit is 10000: send it in parts")]
+    TooMany {
+        /// How many there are.
+        count: usize,
+    },
     /// The published form would not fit a message.
     #[error(
         "event {event_type} on {resource:?} is {len} bytes when published, the limit of a message is {limit}: publish \

@@ -25,6 +25,7 @@
 //!   own notification and EventBridge's event of one operation agree. CloudTrail has no sequencer, so its identity is
 //!   another; so is that of a store whose EventBridge events have no sequencer. A direct publish has the request id,
 //!   and without one its whole text.
+//! * A body has at most 1 MiB and 10 000 records.
 //! * An event whose published form would exceed 65 536 bytes is refused.
 //!
 //! # What it will not do
@@ -44,7 +45,7 @@ mod storage;
 mod x_vars;
 
 pub use decoder::{Decoded, Hint, Refused, SourceKind};
-pub use error::{DecodeError, MAX_BODY, MAX_DEPTH};
+pub use error::{DecodeError, MAX_BODY, MAX_DEPTH, MAX_RECORDS};
 pub use handle::{Ports, handle};
 pub use publish::DirectPublish;
 pub use settings::{CloudTrailScope, DeltaSize, Invented, Settings};

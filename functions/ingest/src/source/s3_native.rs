@@ -19,7 +19,41 @@ pub(crate) const KIND: &str = "S3 notification";
 #[derive(Deserialize)]
 pub(crate) struct Notification<'a> {
     #[serde(rename = "Records", borrow)]
-    pub(crate) records: Vec<Record<'a>>,
+    pub(crate) records: Few<'a>,
+}
+
+/// The records of a body on the fast road: more than a few are unusual, and read one by one they cost no memory.
+pub(crate) struct Few<'a>(pub(crate) Vec<Record<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Few<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FewVisitor;
+
+        impl<'de> serde::de::Visitor<'de> for FewVisitor {
+            type Value = Few<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a few records")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut array: A,
+            ) -> Result<Few<'de>, A::Error> {
+                const FEW: usize = 16;
+                let mut records = Vec::with_capacity(1);
+                while let Some(record) = array.next_element()? {
+                    if records.len() == FEW {
+                        return Err(serde::de::Error::custom("more than a few records"));
+                    }
+                    records.push(record);
+                }
+                Ok(Few(records))
+            }
+        }
+
+        deserializer.deserialize_seq(FewVisitor)
+    }
 }
 
 #[derive(Default, Deserialize)]
