@@ -131,6 +131,22 @@ fn hint() -> impl Strategy<Value = Hint> {
     })
 }
 
+#[derive(serde::Deserialize)]
+struct Published {
+    events: Vec<PublishedEvent>,
+}
+
+#[derive(serde::Deserialize)]
+struct PublishedEvent {
+    oss: PublishedOss,
+}
+
+#[derive(serde::Deserialize)]
+struct PublishedOss {
+    #[serde(rename = "ruleId")]
+    rule_id: String,
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -150,8 +166,9 @@ proptest! {
                 let again: carillon_core::event::Event = serde_json::from_str(&json).unwrap();
                 prop_assert_eq!(&again, event);
                 if let Body::Oss(body) = &event.body {
-                    let published: serde_json::Value = serde_json::from_str(&body.with_rule("r")).unwrap();
-                    prop_assert_eq!(&published["events"][0]["oss"]["ruleId"], "r");
+                    // A number no machine can hold is sound JSON, and passed on: only the rule's name is looked for.
+                    let published: Published = serde_json::from_str(&body.with_rule("r")).unwrap();
+                    prop_assert_eq!(&published.events[0].oss.rule_id, "r");
                 }
             }
         }
