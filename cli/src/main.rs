@@ -39,6 +39,8 @@ enum Command {
     Topic(commands::topic::TopicArgs),
     Subscription(commands::subscription::SubscriptionArgs),
     Queue(commands::queue::QueueArgs),
+    DeadLetter(commands::dead_letter::DeadLetterArgs),
+    Delivery(commands::delivery::DeliveryArgs),
     Send(commands::send::SendArgs),
     Invoke(invoke::InvokeArgs),
     Completions(commands::completions::Completions),
@@ -54,6 +56,8 @@ impl Command {
             Command::Topic(args) => args.run(),
             Command::Subscription(args) => args.run(),
             Command::Queue(args) => args.run(),
+            Command::DeadLetter(args) => args.run(),
+            Command::Delivery(args) => args.run(),
             Command::Send(args) => args.run(),
             Command::Completions(args) => {
                 args.run();

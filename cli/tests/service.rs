@@ -222,10 +222,15 @@ fn bad_bodies_are_refused_with_the_reason_and_nothing_is_enqueued() {
         .ok();
     let huge = vec![b'x'; 2 << 20];
     let cases: [(&str, &[u8], u16, &str); 6] = [
-        ("not JSON", b"hello", 400, "JSON"),
+        ("plain text", b"hello", 400, "unknown source"),
         ("cut short", br#"{"events":[{"eventName":"#, 400, "line 1"),
         ("not UTF-8", b"{\"events\":[\xff]}", 400, "UTF-8"),
-        ("unknown source", br#"{"hello":"world"}"#, 400, "understood"),
+        (
+            "unknown source",
+            br#"{"hello":"world"}"#,
+            400,
+            "Understood are",
+        ),
         ("wrong type", br#"{"events":"none"}"#, 400, "events"),
         ("2 MB", &huge, 413, "bytes"),
     ];

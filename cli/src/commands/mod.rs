@@ -1,8 +1,11 @@
 //! Commands that talk to a running service: each is one or two of its actions and a way to print the answer.
 
 pub(crate) mod completions;
+pub(crate) mod dead_letter;
+pub(crate) mod delivery;
 pub(crate) mod queue;
 pub(crate) mod rule;
+mod selection;
 pub(crate) mod send;
 pub(crate) mod subscription;
 pub(crate) mod topic;
@@ -44,6 +47,31 @@ pub(crate) fn all_pages(
         items.extend(rows);
         if last {
             break;
+        }
+    }
+    Ok(items)
+}
+
+/// Up to `limit` items of a list that is read piece by piece.
+pub(crate) fn pieces(
+    client: &Client,
+    action: &str,
+    parameters: &[(&str, String)],
+    limit: usize,
+) -> Result<Vec<Value>, Failure> {
+    let mut items = Vec::new();
+    let mut token: Option<String> = None;
+    while items.len() < limit {
+        let mut parameters = parameters.to_vec();
+        parameters.push(("MaxResults", (limit - items.len()).min(100).to_string()));
+        parameters.extend(token.take().map(|token| ("NextToken", token)));
+        let mut data = client.action(action, &parameters)?;
+        if let Some(Value::Array(rows)) = data.get_mut("PageData").map(Value::take) {
+            items.extend(rows);
+        }
+        match data["NextToken"].as_str() {
+            Some(next) => token = Some(next.to_owned()),
+            None => break,
         }
     }
     Ok(items)
