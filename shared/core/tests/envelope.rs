@@ -94,3 +94,34 @@ fn unknown_members_are_passed_over_and_an_unknown_version_is_refused() {
         );
     }
 }
+
+#[test]
+fn a_message_laid_out_anew_reads_the_same() {
+    // Somebody keeps a message as a sample, and an editor lays it out: places in the text move.
+    let raw =
+        r#"{"eventName":"A:B","oss":{"bucket":{"name":"b"},"object":{"key":"k"}},"region":"r"}"#;
+    let raw = serde_json::value::RawValue::from_string(raw.to_owned()).unwrap();
+    let oss = Event {
+        body: Body::Oss(carillon_core::event::OssBody::from_raw(&raw).unwrap()),
+        ..event(1, String::new())
+    };
+    let mut packer = Packer::new();
+    packer.push(&oss).unwrap();
+    let message = packer.finish().remove(0);
+    let value: serde_json::Value = serde_json::from_str(&message).unwrap();
+    for text in [
+        format!("{value:#}"),
+        value.to_string().replace(r#""at":68,"len":83,"#, ""),
+    ] {
+        assert_ne!(text, message);
+        let again = &open_events(&text).unwrap()[0];
+        let published = |event: &Event| {
+            use base64::Engine as _;
+            let text =
+                base64::engine::general_purpose::STANDARD.decode(event.body.publish("films"));
+            serde_json::from_slice::<serde_json::Value>(&text.unwrap()).unwrap()
+        };
+        assert_eq!(published(again), published(&oss));
+        assert_eq!(published(again)["events"][0]["oss"]["ruleId"], "films");
+    }
+}
