@@ -39,8 +39,12 @@ pub fn parse_http_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     FORMS.iter().find_map(|form| {
         let civil = jiff::civil::DateTime::strptime(form, text).ok()?;
-        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-        Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
+        // Reckoned by hand: an instant of jiff's ends hours before the year 9999 does, and `Retry-After` may well name
+        // that moment.
+        let since = civil.duration_since(jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0));
+        Some(Timestamp::from_millis(
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        ))
     })
 }
 
