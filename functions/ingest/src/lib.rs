@@ -32,6 +32,7 @@
 //!
 //! It judges no rules, and asks nobody for what the body does not say: no HeadObject, no job lookup.
 
+mod coverage;
 mod decoder;
 mod detect;
 mod error;
@@ -44,6 +45,7 @@ mod source;
 mod storage;
 mod x_vars;
 
+pub use coverage::{Coverage, Exactness, coverage, coverage_markdown};
 pub use decoder::{Decoded, Hint, Refused, SourceKind};
 pub use error::{DecodeError, MAX_BODY, MAX_DEPTH, MAX_RECORDS};
 pub use handle::{Ports, handle};
