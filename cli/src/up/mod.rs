@@ -1,5 +1,6 @@
 //! `carillon up`: the whole service on one machine.
 
+mod server;
 mod service;
 mod settings;
 

@@ -1,6 +1,6 @@
 //! The four handlers over one SQLite store, in one process.
 
-use super::Settings;
+use super::{Settings, server};
 use crate::failure::Failure;
 use carillon_core::ports::{BatchOutcome, QueueRecord, Stage, WebhookKeys as _};
 use carillon_core::push::guard::{AddressGuard, Cidr, PushUrl};
@@ -54,19 +54,8 @@ impl Running {
         let parts = Parts::new(&settings, store.clone(), guard, signing);
         let mappings = parts.mappings();
         let router = carillon_manage::router(Arc::new(parts.control_plane(&settings, address)));
-        let (stop, mut stopped) = watch::channel(false);
-        let server = tokio::spawn(async move {
-            let shutdown = async move {
-                // An error means that the sender is gone, and the service with it.
-                let _ = stopped.wait_for(|stopped| *stopped).await;
-            };
-            if let Err(error) = axum::serve(listener, router)
-                .with_graceful_shutdown(shutdown)
-                .await
-            {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let (stop, stopped) = watch::channel(false);
+        let server = tokio::spawn(server::serve(listener, router, stopped));
         Ok(Running {
             address,
             store,
