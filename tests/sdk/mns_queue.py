@@ -148,8 +148,8 @@ check(waited["message"].message_body == b"here", "the poll got it")
 print(f"a long poll ended {max(0.0, waited['at'] - at) * 1000:.1f} ms after the send was answered")
 
 # Who may.
-refused("InvalidAccessKeyId", lambda: Account(endpoint, "nobody", "x").get_queue("sdk-queue").get_attributes())
 if key_secret != "unsigned":
+    refused("InvalidAccessKeyId", lambda: Account(endpoint, "nobody", "x").get_queue("sdk-queue").get_attributes())
     refused("SignatureDoesNotMatch", lambda: Account(endpoint, key_id, "wrong").get_queue("sdk-queue").get_attributes())
 
 for name in ["sdk-queue", "sdk-small", "sdk-poll"]:

@@ -89,7 +89,7 @@ fn string_to_sign(request: &Admitted) -> String {
     string
 }
 
-/// `Content-MD5` is what ties the body to the signature. Clients write it in three ways: Base64 of the digest (RFC
+/// (The vendor spells its code `InvalidDegist`.) `Content-MD5` is what ties the body to the signature. Clients write it in three ways: Base64 of the digest (RFC
 /// 1864), Base64 of its hex text (the vendor's SDKs), or the hex text itself.
 fn check_md5(request: &Admitted) -> Result<(), Refused> {
     use md5::{Digest as _, Md5};
@@ -115,7 +115,7 @@ fn check_md5(request: &Admitted) -> Result<(), Refused> {
     }
     Err(Refused::new(
         400,
-        "InvalidDigest",
+        "InvalidDegist",
         format!(
             "header Content-MD5, value {given:?}: the body's MD5 is {hex}; the body changed on its way"
         ),
