@@ -49,6 +49,10 @@ impl<'de> Visitor<'de> for TextVisitor {
         Ok(Text(Cow::Owned(number.to_string())))
     }
 
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+
     fn visit_i64<E: Error>(self, number: i64) -> Result<Text<'de>, E> {
         Ok(Text(Cow::Owned(number.to_string())))
     }
