@@ -15,6 +15,7 @@ mod commands;
 mod demo;
 mod failure;
 mod invoke;
+mod offline;
 mod output;
 mod up;
 
@@ -43,7 +44,19 @@ enum Command {
     Delivery(commands::delivery::DeliveryArgs),
     Send(commands::send::SendArgs),
     Invoke(invoke::InvokeArgs),
+    Match(offline::MatchArgs),
+    Check(offline::CheckArgs),
+    Explain(offline::ExplainArgs),
+    Preview(offline::PreviewArgs),
+    #[command(subcommand)]
+    Bench(Bench),
     Completions(commands::completions::Completions),
+}
+
+/// Measure parts of Carillon in this process.
+#[derive(Debug, Subcommand)]
+enum Bench {
+    Match(offline::BenchMatchArgs),
 }
 
 impl Command {
@@ -59,6 +72,11 @@ impl Command {
             Command::DeadLetter(args) => args.run(),
             Command::Delivery(args) => args.run(),
             Command::Send(args) => args.run(),
+            Command::Match(args) => args.run(),
+            Command::Check(args) => args.run(),
+            Command::Explain(args) => args.run(),
+            Command::Preview(args) => args.run(),
+            Command::Bench(Bench::Match(args)) => args.run(),
             Command::Completions(args) => {
                 args.run();
                 Ok(())

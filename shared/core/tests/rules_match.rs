@@ -1,5 +1,12 @@
 //! The match index gives the answers of the naive matcher, on generated rule sets and events.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "helpers of tests; counts for those who look"
+)]
+
 mod support;
 
 use carillon_core::rule::{Resources, Rule};

@@ -1,6 +1,12 @@
 //! Overlap is exact: a verdict "overlap" comes with a witness of both, and where the verdict is "apart" no name up to
 //! eight letters is matched by both.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests; counts for those who look"
+)]
+
 mod support;
 
 use carillon_core::rule::overlap::common;

@@ -2,9 +2,9 @@
 
 use super::conflicts::Conflicts;
 use crate::rule::{Fault, Limits, Rule, RuleName, Witness};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Two rules and an event that both claim.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +77,8 @@ pub struct RuleBook {
     slots: Vec<Option<Arc<Rule>>>,
     free: Vec<u32>,
     names: HashMap<RuleName, u32, foldhash::fast::FixedState>,
-    conflicts: Conflicts,
+    /// Made when first asked, and kept up from then on.
+    conflicts: OnceLock<Conflicts>,
     limits: Limits,
     overlap: Overlap,
 }
@@ -105,9 +106,6 @@ impl RuleBook {
         for rule in rules {
             book.displace(&rule.name);
             book.place(rule);
-        }
-        if overlap == Overlap::Refuse {
-            book.conflicts.settle(&book.slots);
         }
         book
     }
@@ -155,9 +153,10 @@ impl RuleBook {
         if max == 0 || rule.is_default() {
             return found;
         }
-        self.conflicts.each(&self.slots, rule, |other, witness| {
-            if other.name != rule.name && !found.iter().any(|conflict| conflict.other == other.name)
-            {
+        let conflicts = self.conflicts.get_or_init(|| Conflicts::build(&self.slots));
+        let mut seen = HashSet::<RuleName, foldhash::fast::FixedState>::default();
+        conflicts.each(&self.slots, rule, |other, witness| {
+            if seen.insert(other.name.clone()) {
                 found.push(Conflict {
                     rule: rule.name.clone(),
                     other: other.name.clone(),
@@ -254,8 +253,8 @@ impl RuleBook {
             u32::try_from(self.slots.len() - 1).expect("a book holds fewer than 2^32 rules")
         });
         self.names.insert(rule.name.clone(), slot);
-        if !rule.is_default() {
-            self.conflicts.insert(slot, &rule);
+        if let Some(conflicts) = self.conflicts.get_mut().filter(|_| !rule.is_default()) {
+            conflicts.insert(slot, &rule);
         }
         self.slots[slot as usize] = Some(rule);
     }
@@ -265,8 +264,8 @@ impl RuleBook {
         let rule = self.slots[slot as usize]
             .take()
             .expect("a named slot holds its rule");
-        if !rule.is_default() {
-            self.conflicts.remove(slot, &rule);
+        if let Some(conflicts) = self.conflicts.get_mut().filter(|_| !rule.is_default()) {
+            conflicts.remove(slot, &rule);
         }
         self.free.push(slot);
         Some(rule)

@@ -41,14 +41,26 @@ impl fmt::Display for Explanation {
             writeln!(f, "  covered by rule {:?}", rule.as_str())?;
         }
         match &self.default {
-            Some(_) => writeln!(f, "  covered by no ordinary rule, so the default rule takes it")?,
+            Some(_) => writeln!(
+                f,
+                "  covered by no ordinary rule, so the default rule takes it"
+            )?,
             None if self.covered_by.is_empty() => {
-                writeln!(f, "  covered by no rule, and there is no default rule: nobody is told")?;
+                writeln!(
+                    f,
+                    "  covered by no rule, and there is no default rule: nobody is told"
+                )?;
             }
             None => {}
         }
         for miss in &self.others {
-            writeln!(f, "  not by rule {:?}: {}: {}", miss.rule.as_str(), miss.field, miss.message)?;
+            writeln!(
+                f,
+                "  not by rule {:?}: {}: {}",
+                miss.rule.as_str(),
+                miss.field,
+                miss.message
+            )?;
         }
         match self.unlisted {
             0 => Ok(()),
@@ -74,12 +86,20 @@ impl RuleSet {
         }
         missed.truncate(max);
         missed.sort_unstable();
-        let others = missed.into_iter().filter_map(|(_, number)| miss(&self.rules()[number as usize], event_type, resource));
+        let others = missed
+            .into_iter()
+            .filter_map(|(_, number)| miss(&self.rules()[number as usize], event_type, resource));
         Explanation {
             event_type: event_type.to_owned(),
             resource: resource.to_owned(),
-            covered_by: hits.iter().map(|number| self.rules()[*number as usize].name.clone()).collect(),
-            default: self.default_rule().filter(|_| hits.is_empty()).map(|rule| rule.name.clone()),
+            covered_by: hits
+                .iter()
+                .map(|number| self.rules()[*number as usize].name.clone())
+                .collect(),
+            default: self
+                .default_rule()
+                .filter(|_| hits.is_empty())
+                .map(|rule| rule.name.clone()),
             others: others.collect(),
             unlisted,
         }
@@ -90,15 +110,25 @@ impl RuleSet {
 #[must_use]
 pub fn miss(rule: &Rule, event_type: &str, resource: &str) -> Option<Miss> {
     let (field, message) = if !rule.event_types.cover(event_type) {
-        ("EventTypes".to_owned(), type_message(&rule.event_types, event_type))
+        (
+            "EventTypes".to_owned(),
+            type_message(&rule.event_types, event_type),
+        )
     } else if let Some(found) = resources_miss(&rule.resources, resource) {
         found
     } else if !rule.enabled {
-        ("Enabled".to_owned(), "the rule is disabled; all else holds: enable it".to_owned())
+        (
+            "Enabled".to_owned(),
+            "the rule is disabled; all else holds: enable it".to_owned(),
+        )
     } else {
         return None;
     };
-    Some(Miss { rule: rule.name.clone(), field, message })
+    Some(Miss {
+        rule: rule.name.clone(),
+        field,
+        message,
+    })
 }
 
 /// How near a rule that misses comes; greater is nearer.
@@ -106,9 +136,11 @@ fn nearness(rule: &Rule, event_type: &str, resource: &str) -> u32 {
     let types = rule.event_types.cover(event_type);
     let share = match &rule.resources {
         Resources::All => WHOLE,
-        Resources::AnyOf(alternatives) => {
-            alternatives.iter().map(|clauses| progress(clauses, resource)).max().unwrap_or(0)
-        }
+        Resources::AnyOf(alternatives) => alternatives
+            .iter()
+            .map(|clauses| progress(clauses, resource))
+            .max()
+            .unwrap_or(0),
     };
     match (types, share == WHOLE) {
         // Disabled.
@@ -130,7 +162,8 @@ fn progress(clauses: &[Clause], resource: &str) -> u32 {
         Some(first) => {
             let (done, of) = clause_progress(&clauses[first], resource);
             let part = u64::from(each - 1) * done as u64 / of.max(1) as u64;
-            (each * u32::try_from(first).unwrap_or(0) + u32::try_from(part).unwrap_or(0)).min(WHOLE - 1)
+            (each * u32::try_from(first).unwrap_or(0) + u32::try_from(part).unwrap_or(0))
+                .min(WHOLE - 1)
         }
     }
 }
@@ -142,9 +175,10 @@ fn clause_progress(clause: &Clause, resource: &str) -> (usize, usize) {
     }
     match &clause.pattern {
         ResourcePattern::Name(name) => (agree(name, resource), name.len() + 1),
-        ResourcePattern::Ends { prefix, suffix } => {
-            (agree(prefix, resource) + agree_at_end(suffix, resource), prefix.len() + suffix.len())
-        }
+        ResourcePattern::Ends { prefix, suffix } => (
+            agree(prefix, resource) + agree_at_end(suffix, resource),
+            prefix.len() + suffix.len(),
+        ),
     }
 }
 
@@ -155,7 +189,11 @@ fn agree(a: &str, b: &str) -> usize {
 
 /// How many bytes both end with.
 fn agree_at_end(a: &str, b: &str) -> usize {
-    a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count()
+    a.bytes()
+        .rev()
+        .zip(b.bytes().rev())
+        .take_while(|(a, b)| a == b)
+        .count()
 }
 
 fn type_message(types: &EventTypes, event_type: &str) -> String {
@@ -166,22 +204,36 @@ fn type_message(types: &EventTypes, event_type: &str) -> String {
     match near {
         None => format!("the rule names no event type, have {event_type}"),
         Some(near) if types.0.len() == 1 => format!("have {event_type}, want {near}"),
-        Some(near) => format!("have {event_type}, want any of {} types, the nearest {near}", types.0.len()),
+        Some(near) => format!(
+            "have {event_type}, want any of {} types, the nearest {near}",
+            types.0.len()
+        ),
     }
 }
 
 fn resources_miss(resources: &Resources, resource: &str) -> Option<(String, String)> {
-    let Resources::AnyOf(alternatives) = resources else { return None };
+    let Resources::AnyOf(alternatives) = resources else {
+        return None;
+    };
     if resources.cover(resource) {
         return None;
     }
     // Of equally near ones the first.
-    let nearest =
-        alternatives.iter().enumerate().rev().max_by_key(|(_, clauses)| progress(clauses, resource));
+    let nearest = alternatives
+        .iter()
+        .enumerate()
+        .rev()
+        .max_by_key(|(_, clauses)| progress(clauses, resource));
     let Some((outer, clauses)) = nearest else {
-        return Some(("MatchRules".to_owned(), "the rule describes no resource".to_owned()));
+        return Some((
+            "MatchRules".to_owned(),
+            "the rule describes no resource".to_owned(),
+        ));
     };
-    let (inner, clause) = clauses.iter().enumerate().find(|(_, clause)| !clause.holds(resource))?;
+    let (inner, clause) = clauses
+        .iter()
+        .enumerate()
+        .find(|(_, clause)| !clause.holds(resource))?;
     let (member, message) = clause_message(clause, resource);
     Some((format!("MatchRules[{outer}][{inner}]{member}"), message))
 }
@@ -189,25 +241,49 @@ fn resources_miss(resources: &Resources, resource: &str) -> Option<(String, Stri
 /// Which member fails, and how.
 fn clause_message(clause: &Clause, resource: &str) -> (&'static str, String) {
     if clause.negated {
-        return (".MatchState", format!("the resource is excluded: it matches {}", clause.pattern));
+        return (
+            ".MatchState",
+            format!("the resource is excluded: it matches {}", clause.pattern),
+        );
     }
     match &clause.pattern {
         ResourcePattern::Name(name) if name.contains('/') => {
             let at = agree(name, resource) + 1;
-            (".Name", format!("name differs at byte {at}: have {}, want {name:?}", beginning(resource, name.len())))
+            (
+                ".Name",
+                format!(
+                    "name differs at byte {at}: have {}, want {name:?}",
+                    beginning(resource, name.len())
+                ),
+            )
         }
         ResourcePattern::Name(bucket) => {
             let have = resource.split('/').next().unwrap_or_default();
-            (".Name", format!("bucket differs at byte {}: have {have:?}, want {bucket:?}", agree(bucket, have) + 1))
+            (
+                ".Name",
+                format!(
+                    "bucket differs at byte {}: have {have:?}, want {bucket:?}",
+                    agree(bucket, have) + 1
+                ),
+            )
         }
         ResourcePattern::Ends { prefix, .. } if !resource.starts_with(prefix.as_str()) => {
             let at = agree(prefix, resource) + 1;
-            (".Prefix", format!("prefix differs at byte {at}: have {}, want {prefix:?}", beginning(resource, prefix.len())))
+            (
+                ".Prefix",
+                format!(
+                    "prefix differs at byte {at}: have {}, want {prefix:?}",
+                    beginning(resource, prefix.len())
+                ),
+            )
         }
         ResourcePattern::Ends { suffix, .. } => {
             let at = agree_at_end(suffix, resource) + 1;
             let have = end(resource, suffix.len());
-            (".Suffix", format!("suffix differs at byte {at} from the end: have {have}, want {suffix:?}"))
+            (
+                ".Suffix",
+                format!("suffix differs at byte {at} from the end: have {have}, want {suffix:?}"),
+            )
         }
     }
 }
@@ -215,7 +291,9 @@ fn clause_message(clause: &Clause, resource: &str) -> (&'static str, String) {
 /// As much of the beginning as the clause looks at, to the end of the segment: a name cut in two reads badly.
 fn beginning(resource: &str, len: usize) -> String {
     let from = ceil(resource, len.saturating_sub(1));
-    let end = resource[from..].find('/').map_or(resource.len(), |slash| from + slash + 1);
+    let end = resource[from..]
+        .find('/')
+        .map_or(resource.len(), |slash| from + slash + 1);
     let end = ceil(resource, end.min(len + 32));
     let more = if end < resource.len() { "..." } else { "" };
     format!("{:?}{more}", &resource[..end])
@@ -232,5 +310,7 @@ fn end(resource: &str, len: usize) -> String {
 
 /// The next place where a character begins.
 fn ceil(text: &str, at: usize) -> usize {
-    (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
+    (at..text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(text.len())
 }

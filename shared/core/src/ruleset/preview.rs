@@ -64,15 +64,21 @@ pub fn preview<'a>(
     max: usize,
 ) -> Preview {
     let book = RuleBook::open(set.rules().iter().cloned());
-    let mut preview = Preview { conflicts: book.conflicts_of(rule, max), ..Preview::default() };
+    let mut preview = Preview {
+        conflicts: book.conflicts_of(rule, max),
+        ..Preview::default()
+    };
     let mut hits = Hits::new();
     for (event, (event_type, resource)) in events.into_iter().enumerate() {
         preview.events += 1;
         set.covering(event_type, resource, &mut hits);
         let ordinary = || hits.iter().map(|number| &set.rules()[*number as usize]);
         let held = ordinary().any(|other| other.name == rule.name);
-        let takes =
-            if rule.is_default() { !ordinary().any(|other| other.name != rule.name) } else { rule.covers(event_type, resource) };
+        let takes = if rule.is_default() {
+            !ordinary().any(|other| other.name != rule.name)
+        } else {
+            rule.covers(event_type, resource)
+        };
         if !takes && !held {
             continue;
         }
@@ -90,7 +96,12 @@ pub fn preview<'a>(
             &mut preview.lost_examples
         };
         if examples.len() < max {
-            examples.push(Moved { event, event_type: event_type.to_owned(), resource: resource.to_owned(), from });
+            examples.push(Moved {
+                event,
+                event_type: event_type.to_owned(),
+                resource: resource.to_owned(),
+                from,
+            });
         }
     }
     preview

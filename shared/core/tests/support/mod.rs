@@ -1,5 +1,10 @@
 //! Rules and events for tests: drawn from few letters, so that they meet often.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::should_implement_trait,
+    reason = "each test file uses its own part"
+)]
 
 use carillon_core::event::{EventType, Product, Timestamp};
 use carillon_core::rule::{

@@ -50,7 +50,7 @@ fn word_to(text: &[u8], end: usize) -> u64 {
 
 /// A hash in the making: of longer and longer beginnings of `text[base..]`, or ends of `text`.
 #[derive(Clone, Copy)]
-pub(super) struct Chain {
+pub(in crate::ruleset) struct Chain {
     seed: u64,
     state: u64,
     words: usize,
@@ -59,7 +59,7 @@ pub(super) struct Chain {
 impl Chain {
     /// Starts a chain; hashes of different seeds are independent.
     #[inline]
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::ruleset) fn new(seed: u64) -> Self {
         Chain {
             seed,
             state: seed ^ SPREAD,
@@ -77,7 +77,7 @@ impl Chain {
 
     /// Hash of `text[base..base + len]`. Lengths of one chain must not fall.
     #[inline]
-    pub(super) fn beginning(&mut self, text: &[u8], base: usize, len: usize) -> u64 {
+    pub(in crate::ruleset) fn beginning(&mut self, text: &[u8], base: usize, len: usize) -> u64 {
         while self.words < len / 8 {
             self.state = fold(self.state ^ word_from(text, base + 8 * self.words), STEP);
             self.words += 1;
@@ -89,7 +89,7 @@ impl Chain {
 
     /// Hash of the last `len` bytes of `text`. Lengths of one chain must not fall.
     #[inline]
-    pub(super) fn end(&mut self, text: &[u8], len: usize) -> u64 {
+    pub(in crate::ruleset) fn end(&mut self, text: &[u8], len: usize) -> u64 {
         while self.words < len / 8 {
             self.state = fold(
                 self.state ^ word_to(text, text.len() - 8 * self.words),

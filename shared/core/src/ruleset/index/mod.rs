@@ -17,7 +17,7 @@ mod types;
 
 use super::Hits;
 use crate::rule::Rule;
-use hash::Chain;
+pub(super) use hash::Chain;
 use node::{Kind, Node, Nodes};
 use std::sync::Arc;
 use types::{Covering, Types};

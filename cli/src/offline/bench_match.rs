@@ -1,0 +1,212 @@
+//! `carillon bench match`: how fast rules match here.
+
+#[path = "../../../shared/core/benches/workload/mod.rs"]
+mod workload;
+
+use super::line::Line;
+use super::rules::{load, read};
+use crate::failure::Outcome;
+use crate::output::{print_json, print_table, say};
+use carillon_core::event::Product;
+use carillon_core::rule::{Limits, Rule};
+use carillon_core::ruleset::{Hits, Overlap, RuleBook, RuleSet};
+use clap::Args;
+use serde_json::json;
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Measure matching in this process: a rule file, or the built-in workload at growing numbers of rules.
+///
+/// The floor beside each figure: reading the event's JSON without matching it, and asking each rule in turn.
+#[derive(Debug, Args)]
+pub(crate) struct BenchMatchArgs {
+    /// Rule file to measure with; events are made to fit its rules.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Largest number of rules of the built-in workload.
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    max: usize,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was measured at one number of rules.
+struct Figures {
+    rules: usize,
+    covered: f64,
+    match_ns: f64,
+    json_ns: f64,
+    parse_ns: f64,
+    naive_ns: f64,
+    load_us: f64,
+    bytes: f64,
+    conflict_us: f64,
+    conflict_worst_us: f64,
+}
+
+impl BenchMatchArgs {
+    pub(crate) fn run(&self) -> Outcome {
+        let mut all = Vec::new();
+        if let Some(path) = &self.rules {
+            drop(load(path, Overlap::Allow)?);
+            let rules = read(path)?
+                .rules
+                .into_iter()
+                .filter(|rule| rule.product == Product::Oss);
+            all.push(measure(rules.map(Arc::new).collect()));
+        } else {
+            for count in [10, 1_000, 10_000, 100_000, 1_000_000]
+                .into_iter()
+                .filter(|count| *count <= self.max)
+            {
+                all.push(measure(workload::rules(count)));
+            }
+        }
+        if self.json {
+            let rows: Vec<_> = all
+                .iter()
+                .map(|row| {
+                    json!({
+                        "rules": row.rules, "coveredShare": row.covered, "matchNs": row.match_ns, "matchFromJsonNs": row.json_ns,
+                        "parseFloorNs": row.parse_ns, "naiveNs": row.naive_ns, "loadUsPerRule": row.load_us,
+                        "indexBytesPerRule": row.bytes, "conflictMeanUs": row.conflict_us,
+                        "conflictWorstUs": row.conflict_worst_us,
+                    })
+                })
+                .collect();
+            print_json(&json!({ "bench": "match", "figures": rows }));
+        } else {
+            let headings = [
+                "rules",
+                "covered",
+                "match ns",
+                "from json ns",
+                "floor: json ns",
+                "floor: each rule ns",
+                "load us/rule",
+                "index bytes/rule",
+                "conflict us",
+                "worst us",
+            ];
+            let rows = all.iter().map(|row| {
+                let mut cells = vec![
+                    row.rules.to_string(),
+                    format!("{:.0} %", 100.0 * row.covered),
+                ];
+                cells.extend(
+                    [row.match_ns, row.json_ns, row.parse_ns, row.naive_ns]
+                        .map(|ns| format!("{ns:.0}")),
+                );
+                cells.push(format!("{:.2}", row.load_us));
+                cells.push(format!("{:.0}", row.bytes));
+                cells.extend([row.conflict_us, row.conflict_worst_us].map(|us| format!("{us:.1}")));
+                cells
+            });
+            print_table(&headings, rows.collect());
+            say!(
+                "an event, best of several passes; ratios hold better than figures on a busy machine"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Best time of several passes, for each of `count`, in nanoseconds.
+fn best(count: usize, mut pass: impl FnMut()) -> f64 {
+    let mut best = Duration::MAX;
+    let begun = Instant::now();
+    for round in 0..50 {
+        let start = Instant::now();
+        pass();
+        best = best.min(start.elapsed());
+        if round >= 4 && begun.elapsed() > Duration::from_millis(800) {
+            break;
+        }
+    }
+    best.as_nanos() as f64 / count.max(1) as f64
+}
+
+fn measure(rules: Vec<Arc<Rule>>) -> Figures {
+    let events = workload::events(&rules, 50_000);
+    let lines: Vec<String> = events.iter().map(workload::json).collect();
+    let start = Instant::now();
+    let mut set = RuleSet::build(rules.clone());
+    let mut load = start.elapsed();
+    for _ in 0..if rules.len() > 200_000 { 2 } else { 5 } {
+        let start = Instant::now();
+        set = RuleSet::build(rules.clone());
+        load = load.min(start.elapsed());
+    }
+
+    let mut hits = Hits::new();
+    let mut covered = 0usize;
+    let match_ns = best(events.len(), || {
+        covered = 0;
+        for (event_type, resource) in &events {
+            set.covering(event_type, resource, &mut hits);
+            covered += usize::from(!black_box(&hits).is_empty());
+        }
+    });
+    let mut resource = String::new();
+    let json_ns = best(lines.len(), || {
+        for line in &lines {
+            if let Ok(event) = Line::read(line.as_bytes(), &mut resource) {
+                set.covering(&event.event_type, &resource, &mut hits);
+                black_box(&hits);
+            }
+        }
+    });
+    let parse_ns = best(lines.len(), || {
+        for line in &lines {
+            black_box(Line::read(line.as_bytes(), &mut resource).is_ok());
+        }
+    });
+    let some = &events[..(2_000_000 / rules.len().max(1)).clamp(1, events.len())];
+    let naive_ns = best(some.len(), || {
+        for (event_type, resource) in some {
+            black_box(
+                rules
+                    .iter()
+                    .filter(|rule| rule.enabled && rule.covers(event_type, resource))
+                    .count(),
+            );
+        }
+    });
+
+    let (mean, worst) = conflicts(&rules);
+    let count = rules.len().max(1) as f64;
+    Figures {
+        rules: rules.len(),
+        covered: covered as f64 / events.len() as f64,
+        match_ns,
+        json_ns,
+        parse_ns,
+        naive_ns,
+        load_us: load.as_nanos() as f64 / 1_000.0 / count,
+        bytes: set.index_bytes() as f64 / count,
+        conflict_us: mean,
+        conflict_worst_us: worst,
+    }
+}
+
+/// Mean and worst time of asking a book of the rules that hold together whether one more would fit, in microseconds.
+fn conflicts(rules: &[Arc<Rule>]) -> (f64, f64) {
+    let book = RuleBook::open_with(rules.iter().cloned(), Limits::NONE, Overlap::Refuse);
+    let step = (rules.len() / 2_000).max(1);
+    let (mut sum, mut worst, mut count) = (0.0, 0.0f64, 0);
+    for rule in rules.iter().step_by(step) {
+        let mut best = f64::MAX;
+        for _ in 0..3 {
+            let start = Instant::now();
+            black_box(book.check(rule).is_ok());
+            best = best.min(start.elapsed().as_nanos() as f64 / 1_000.0);
+        }
+        sum += best;
+        worst = worst.max(best);
+        count += 1;
+    }
+    (sum / f64::from(count.max(1)), worst)
+}

@@ -1,0 +1,236 @@
+//! Matching, loading and conflict checks over 10 to 1 000 000 rules, with four peers in the same run: asking each rule
+//! in turn, `globset`, `regex::RegexSet`, and `aho-corasick` with a check of each candidate. All give the same answers.
+//!
+//! `cargo bench -p carillon-core --bench matching`; figures are an event (or a rule), best taken from the `fastest`
+//! column on a busy machine. `CARILLON_BENCH_MAX` leaves out larger sets.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a bench is a program: it has an environment and a terminal"
+)]
+
+mod workload;
+
+use carillon_core::rule::{Clause, Limits, ResourcePattern, Resources, Rule};
+use carillon_core::ruleset::{Hits, Overlap, RuleBook, RuleSet};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use std::sync::Arc;
+
+fn main() {
+    divan::main();
+}
+
+const ALL: [usize; 5] = [10, 1_000, 10_000, 100_000, 1_000_000];
+/// Where a peer's load or match would take minutes.
+const SMALL: [usize; 3] = [10, 1_000, 10_000];
+const SMALLEST: [usize; 2] = [10, 1_000];
+
+/// Events of one pass.
+const EVENTS: usize = 20_000;
+
+fn too_large(count: usize) -> bool {
+    let max = std::env::var("CARILLON_BENCH_MAX")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    max.is_some_and(|max: usize| count > max)
+}
+
+/// Runs `judge` over all events; divan divides by their number.
+fn pass(
+    bencher: Bencher<'_, '_>,
+    rules: &[Arc<Rule>],
+    events: usize,
+    mut judge: impl FnMut(&str, &str) -> usize,
+) {
+    let events = workload::events(rules, events);
+    bencher
+        .counter(ItemsCount::new(events.len()))
+        .bench_local(|| {
+            events
+                .iter()
+                .map(|(event_type, resource)| judge(event_type, resource))
+                .sum::<usize>()
+        });
+}
+
+#[divan::bench(args = ALL, sample_count = 20)]
+fn match_one_by_one(bencher: Bencher<'_, '_>, count: usize) {
+    if too_large(count) {
+        return;
+    }
+    let rules = workload::rules(count);
+    let set = RuleSet::build(rules.clone());
+    let mut hits = Hits::new();
+    pass(bencher, &rules, EVENTS, |event_type, resource| {
+        set.covering(event_type, resource, &mut hits);
+        hits.len()
+    });
+}
+
+#[divan::bench(args = ALL, sample_count = 20)]
+fn match_in_batches(bencher: Bencher<'_, '_>, count: usize) {
+    if too_large(count) {
+        return;
+    }
+    let rules = workload::rules(count);
+    let set = RuleSet::build(rules.clone());
+    let events = workload::events(&rules, EVENTS);
+    let mut hits = Hits::new();
+    bencher
+        .counter(ItemsCount::new(events.len()))
+        .bench_local(|| {
+            let mut sum = 0;
+            let pairs = events
+                .iter()
+                .map(|(event_type, resource)| (event_type.as_str(), resource.as_str()));
+            set.covering_batch(pairs, &mut hits, |_, hits| sum += hits.len());
+            sum
+        });
+}
+
+#[divan::bench(args = ALL, sample_count = 5)]
+fn load(bencher: Bencher<'_, '_>, count: usize) {
+    if too_large(count) {
+        return;
+    }
+    let rules = workload::rules(count);
+    println!(
+        "{count} rules: {} index bytes a rule",
+        RuleSet::build(rules.clone()).index_bytes() / count
+    );
+    bencher
+        .counter(ItemsCount::new(count))
+        .with_inputs(|| rules.clone())
+        .bench_local_values(RuleSet::build);
+}
+
+#[divan::bench(args = ALL, sample_count = 20)]
+fn conflict_check(bencher: Bencher<'_, '_>, count: usize) {
+    if too_large(count) {
+        return;
+    }
+    let rules = workload::rules(count);
+    let book = RuleBook::open_with(rules.iter().cloned(), Limits::NONE, Overlap::Refuse);
+    let asked: Vec<&Arc<Rule>> = rules.iter().step_by((count / 500).max(1)).collect();
+    bencher
+        .counter(ItemsCount::new(asked.len()))
+        .bench_local(|| asked.iter().filter(|rule| book.check(rule).is_ok()).count());
+}
+
+#[divan::bench(args = SMALL, sample_count = 5)]
+fn peer_naive(bencher: Bencher<'_, '_>, count: usize) {
+    if too_large(count) {
+        return;
+    }
+    let rules = workload::rules(count);
+    pass(bencher, &rules, 200, |event_type, resource| {
+        rules
+            .iter()
+            .filter(|rule| rule.enabled && rule.covers(event_type, resource))
+            .count()
+    });
+}
+
+/// Every pattern, with the number of its rule.
+fn patterns(rules: &[Arc<Rule>]) -> Vec<(usize, &ResourcePattern)> {
+    let each = rules
+        .iter()
+        .enumerate()
+        .flat_map(|(number, rule)| match &rule.resources {
+            Resources::All => Vec::new(),
+            Resources::AnyOf(all) => all
+                .iter()
+                .flatten()
+                .map(|Clause { pattern, .. }| (number, pattern))
+                .collect(),
+        });
+    each.collect()
+}
+
+/// How many rules the candidates come to, of those whose types cover the event.
+fn rules_of(found: &mut Vec<usize>, rules: &[Arc<Rule>], event_type: &str) -> usize {
+    found.retain(|number| rules[*number].event_types.cover(event_type));
+    found.sort_unstable();
+    found.dedup();
+    found.len()
+}
+
+#[divan::bench(args = SMALLEST, sample_count = 5)]
+fn peer_globset(bencher: Bencher<'_, '_>, count: usize) {
+    let rules = workload::rules(count);
+    let patterns = patterns(&rules);
+    let mut builder = globset::GlobSetBuilder::new();
+    for (_, pattern) in &patterns {
+        let glob = match pattern {
+            ResourcePattern::Name(name) => globset::escape(name),
+            ResourcePattern::Ends { prefix, suffix } => {
+                format!("{}*{}", globset::escape(prefix), globset::escape(suffix))
+            }
+        };
+        builder.add(globset::Glob::new(&glob).expect("an escaped glob"));
+    }
+    let set = builder.build().expect("globs of the workload");
+    let mut found = Vec::new();
+    pass(bencher, &rules, 200, |event_type, resource| {
+        set.matches_into(resource, &mut found);
+        found
+            .iter_mut()
+            .for_each(|index| *index = patterns[*index].0);
+        rules_of(&mut found, &rules, event_type)
+    });
+}
+
+#[divan::bench(args = SMALLEST, sample_count = 5)]
+fn peer_regex_set(bencher: Bencher<'_, '_>, count: usize) {
+    let rules = workload::rules(count);
+    let patterns = patterns(&rules);
+    let texts = patterns.iter().map(|(_, pattern)| match pattern {
+        ResourcePattern::Name(name) => format!("^{}$", regex::escape(name)),
+        ResourcePattern::Ends { prefix, suffix } => {
+            format!("(?s)^{}.*{}$", regex::escape(prefix), regex::escape(suffix))
+        }
+    });
+    let set = regex::RegexSetBuilder::new(texts)
+        .size_limit(1 << 30)
+        .dfa_size_limit(1 << 28)
+        .build()
+        .expect("regexes of the workload");
+    let mut found = Vec::new();
+    pass(bencher, &rules, 200, |event_type, resource| {
+        found.clear();
+        found.extend(set.matches(resource).iter().map(|index| patterns[index].0));
+        rules_of(&mut found, &rules, event_type)
+    });
+}
+
+#[divan::bench(args = [10, 1_000, 10_000, 100_000], sample_count = 5)]
+fn peer_aho_corasick(bencher: Bencher<'_, '_>, count: usize) {
+    if too_large(count) {
+        return;
+    }
+    let rules = workload::rules(count);
+    let patterns = patterns(&rules);
+    // One text of each pattern is enough to find it: the longer of its ends.
+    let texts = patterns.iter().map(|(_, pattern)| match pattern {
+        ResourcePattern::Name(name) => name.as_str(),
+        ResourcePattern::Ends { prefix, suffix } if prefix.len() >= suffix.len() => prefix,
+        ResourcePattern::Ends { suffix, .. } => suffix,
+    });
+    let finder = aho_corasick::AhoCorasick::builder()
+        .kind(Some(aho_corasick::AhoCorasickKind::ContiguousNFA))
+        .build(texts)
+        .expect("texts of the workload");
+    let mut found = Vec::new();
+    pass(bencher, &rules, 2_000, |event_type, resource| {
+        found.clear();
+        for candidate in finder.find_overlapping_iter(resource) {
+            let (number, pattern) = patterns[candidate.pattern().as_usize()];
+            if pattern.matches(resource) {
+                found.push(number);
+            }
+        }
+        black_box(rules_of(&mut found, &rules, event_type))
+    });
+}
