@@ -38,6 +38,7 @@
 //! It follows no redirect, uses no proxy, promises no order, and decides nothing about rules.
 
 mod batch;
+pub mod bench;
 pub mod circuit;
 pub mod dial;
 mod http;
