@@ -50,7 +50,8 @@ pub(crate) fn print_table(headings: &[&str], rows: Vec<Vec<String>>) {
         .set_header(headings.iter().map(|heading| heading.to_uppercase()))
         .add_rows(rows);
     for line in table.lines() {
-        say!("{}", line.trim_end());
+        // The table pads each cell by one blank on either side.
+        say!("{}", line.strip_prefix(' ').unwrap_or(&line).trim_end());
     }
 }
 

@@ -5,10 +5,11 @@ mod recorder;
 
 use crate::commands::read_input;
 use crate::failure::{Failure, Outcome};
+use crate::offline;
 use crate::output::{BAD, complain, print_json};
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{BatchOutcome, QueueRecord, Records};
-use carillon_core::rule::{EndpointKind, Rule, RuleSpec};
+use carillon_core::rule::EndpointKind;
 use carillon_core::topic::{QueueName, Subscription, Target, TopicName, auto_names};
 use clap::{Args, ValueEnum};
 use recorder::Recorder;
@@ -134,19 +135,14 @@ fn batch(bytes: &[u8]) -> Result<Vec<QueueRecord>, Failure> {
 /// The records that creating the rules of the file would store. Time and random stand still, so that the names of the
 /// topics are always the same, and sample deliveries can use them.
 fn stored(path: &Path) -> Result<Records, Failure> {
-    let specs: Vec<RuleSpec> = serde_json::from_slice(&read_input(path)?).map_err(|error| {
-        Failure::Unusable(format!("{} is not a rule file: {error}", path.display()))
-    })?;
+    let file = offline::read(path)?;
+    offline::refuse(path, file.faults.iter(), file.faults.len(), "faults")?;
     let mut records = Records {
         version: 1,
         ..Records::default()
     };
     let now = Timestamp::default();
-    for spec in specs {
-        let mut rule = Rule::from_spec(spec).map_err(|faults| {
-            let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failure::Refused(all.join("\n"))
-        })?;
+    for mut rule in file.rules {
         let names = auto_names(&rule.product, &rule.name, now, 0);
         let mut topic = names.topic();
         for (index, endpoint) in rule.endpoints.iter().enumerate() {

@@ -13,3 +13,4 @@ pub(crate) use check::CheckArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use match_::MatchArgs;
 pub(crate) use preview::PreviewArgs;
+pub(crate) use rules::{OverlapArg, read, refuse};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// `--overlap`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(super) enum OverlapArg {
+pub(crate) enum OverlapArg {
     /// Two rules that claim one event are an error.
     #[default]
     Refuse,
@@ -36,14 +36,8 @@ const MAX_PRINTED: usize = 1_000;
 pub(super) type Sets = BTreeMap<Product, RuleSet>;
 
 /// Reads a rule file as far as it can be read.
-pub(super) fn read(path: &Path) -> Result<RuleFile, Failure> {
-    let text = if path.as_os_str() == "-" {
-        let mut text = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut text).map(|_| text)
-    } else {
-        std::fs::read(path)
-    };
-    let text = text.map_err(|error| Failure::file(path, &error))?;
+pub(crate) fn read(path: &Path) -> Result<RuleFile, Failure> {
+    let text = crate::commands::read_input(path)?;
     RuleFile::read(&text, &Limits::default())
         .map_err(|unusable| Failure::Unusable(format!("{}: {unusable}", path.display())))
 }
@@ -76,7 +70,7 @@ pub(super) fn sets(file: RuleFile) -> Sets {
 }
 
 /// Prints what is wrong with a file, if anything is.
-fn refuse<T: std::fmt::Display>(
+pub(crate) fn refuse<T: std::fmt::Display>(
     path: &Path,
     found: impl Iterator<Item = T>,
     count: usize,

@@ -8,9 +8,10 @@ pub(crate) use service::Running;
 pub(crate) use settings::{KeyArg, Settings};
 
 use crate::failure::{Failure, Outcome};
+use crate::offline::OverlapArg;
 use crate::output::say;
-use carillon_manage::Overlap;
 use clap::{Args, ValueEnum};
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -86,14 +87,6 @@ enum SignArg {
     None,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum OverlapArg {
-    /// A rule that would claim an event of another is refused, with a witness.
-    Refuse,
-    /// An event goes to every rule that covers it.
-    Allow,
-}
-
 fn account_id(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         Ok(text.to_owned())
@@ -117,10 +110,7 @@ impl UpArgs {
             allow_endpoints: self.allow_endpoints.clone(),
             account_id: self.account_id.clone(),
             region: self.region.clone(),
-            overlap: match self.overlap {
-                OverlapArg::Refuse => Overlap::Refuse,
-                OverlapArg::Allow => Overlap::Allow,
-            },
+            overlap: self.overlap.into(),
             public_url: self.public_url.clone(),
             sign_mns: matches!(self.sign, SignArg::Both | SignArg::Mns),
             sign_webhooks: matches!(self.sign, SignArg::Both | SignArg::Webhooks),
@@ -152,6 +142,8 @@ fn logging() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for people, not for files.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }
