@@ -27,8 +27,6 @@ struct Failure<'a> {
     code: &'a str,
     message: &'a str,
     request_id: &'a str,
-    status: &'static str,
-    success: bool,
 }
 
 fn json(status: u16, body: &impl Serialize, request_id: &str) -> Response {
@@ -71,8 +69,6 @@ pub(crate) fn failure(refused: &Refused, request_id: &str) -> Response {
         code: refused.code,
         message: &refused.message,
         request_id,
-        status: "Error",
-        success: false,
     };
     json(refused.status, &body, request_id)
 }

@@ -236,7 +236,7 @@ impl Service {
         format!(
             "{:016X}{:08X}",
             self.ports.random.draw(),
-            self.ports.random.draw() >> 32
+            self.ports.random.draw() & 0xFFFF_FFFF
         )
     }
 }

@@ -1,88 +1,102 @@
-//! Paging as SMQ has it: `PageNum` from 1, `PageSize` held to 10-50; `MaxResults` and `NextToken` besides.
+//! Paging as SMQ has it: `PageNum` from 1, `PageSize` held to 10-50; or `NextToken` and `MaxResults`.
+//!
+//! Page numbers count from the beginning of a list that may change between two pages. A token holds its place: the next
+//! page begins after the last name of this one, so what is there all along is shown exactly once.
 
 use crate::error::Refused;
 use crate::params::Params;
 use serde_json::{Map, Value, json};
 
 /// Which part of a list is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Paging {
     number: usize,
     size: usize,
+    /// The last name of the page before; takes the place of `number`.
+    after: Option<String>,
 }
 
 impl Paging {
-    /// Reads `PageNum` (default 1) and `PageSize` (default 10; smaller becomes 10, larger 50), or the deprecated
-    /// `NextToken` and `MaxResults`, which mean the same here.
+    /// Reads `PageNum` (default 1) and `PageSize` (default 10; smaller becomes 10, larger 50), or `NextToken` and
+    /// `MaxResults` (held to the same bounds).
     pub(crate) fn read(params: &Params) -> Result<Self, Refused> {
-        let number = params.number("PageNum", 1..=100_000)?;
-        let size = params.number("PageSize", 0..=u64::from(u32::MAX))?;
-        let token = params.parsed("NextToken", |text| {
-            text.parse::<u64>()
-                .ok()
-                .filter(|number| (1..=100_000).contains(number))
-                .ok_or("give the NextToken of the page before, unchanged")
-        })?;
-        let most = params.number("MaxResults", 0..=u64::from(u32::MAX))?;
-        let whole = |number: u64| usize::try_from(number).expect("bounded to 32 bits above");
+        let number = params.number32("PageNum", 1..=100_000)?;
+        let size = params.number32("PageSize", 0..=u32::MAX)?;
+        let most = params.number32("MaxResults", 0..=u32::MAX)?;
         Ok(Paging {
-            number: whole(number.or(token).unwrap_or(1)),
-            size: whole(size.or(most).unwrap_or(10)).clamp(10, 50),
+            number: number.unwrap_or(1) as usize,
+            size: size.or(most).unwrap_or(10).clamp(10, 50) as usize,
+            // Who asks for a page by number means that page.
+            after: params
+                .text("NextToken")
+                .filter(|_| number.is_none())
+                .map(str::to_owned),
         })
     }
 
-    /// Takes the page out of all items, and tells how many there are.
-    pub(crate) fn cut<T>(self, items: impl Iterator<Item = T>) -> Cut<T> {
-        let from = (self.number - 1) * self.size;
+    /// Takes the page out of all items, which come in ascending order of name, and tells how many there are.
+    pub(crate) fn cut<T>(
+        self,
+        items: impl Iterator<Item = T>,
+        name: impl Fn(&T) -> &str,
+    ) -> Cut<T> {
         let mut page = Vec::new();
-        let mut total = 0;
+        let (mut total, mut passed, mut more) = (0, 0, false);
         for item in items {
-            if total >= from && page.len() < self.size {
-                page.push(item);
-            }
+            let before = match &self.after {
+                Some(after) => name(&item) <= after.as_str(),
+                None => passed < (self.number - 1) * self.size,
+            };
             total += 1;
+            if before {
+                passed += 1;
+            } else if page.len() < self.size {
+                page.push(item);
+            } else {
+                more = true;
+            }
         }
+        let next = page
+            .last()
+            .filter(|_| more)
+            .map(|last| name(last).to_owned());
+        let number = if self.after.is_some() {
+            passed / self.size + 1
+        } else {
+            self.number
+        };
         Cut {
-            paging: self,
+            number,
+            size: self.size,
             page,
             total,
+            next,
         }
     }
 }
 
 /// A page, and of how many.
 pub(crate) struct Cut<T> {
-    paging: Paging,
+    number: usize,
+    size: usize,
     page: Vec<T>,
     total: usize,
+    next: Option<String>,
 }
 
 impl<T> Cut<T> {
-    /// Makes each item of the page into something else.
-    pub(crate) fn map<U>(self, each: impl FnMut(T) -> U) -> Cut<U> {
-        Cut {
-            paging: self.paging,
-            total: self.total,
-            page: self.page.into_iter().map(each).collect(),
-        }
-    }
-}
-
-impl Cut<Value> {
-    /// As `Data`.
-    pub(crate) fn into_data(self) -> Value {
-        let Paging { number, size } = self.paging;
-        let pages = self.total.div_ceil(size);
+    /// As `Data`, each item shown by `show`.
+    pub(crate) fn into_data(self, show: impl Fn(T) -> Value) -> Value {
         let mut data = Map::new();
-        data.insert("PageNum".into(), json!(number));
-        data.insert("PageSize".into(), json!(size));
-        data.insert("Pages".into(), json!(pages));
+        data.insert("PageNum".into(), json!(self.number));
+        data.insert("PageSize".into(), json!(self.size));
+        data.insert("Pages".into(), json!(self.total.div_ceil(self.size)));
         data.insert("Size".into(), json!(self.page.len()));
         data.insert("Total".into(), json!(self.total));
-        data.insert("PageData".into(), Value::Array(self.page));
-        data.insert("MaxResults".into(), json!(size));
-        if number < pages {
-            data.insert("NextToken".into(), json!((number + 1).to_string()));
+        data.insert("PageData".into(), self.page.into_iter().map(show).collect());
+        data.insert("MaxResults".into(), json!(self.size));
+        if let Some(next) = self.next {
+            data.insert("NextToken".into(), json!(next));
         }
         Value::Object(data)
     }

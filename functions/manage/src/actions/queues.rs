@@ -116,12 +116,14 @@ pub(crate) async fn list(call: Call<'_>) -> Answer {
     let paging = Paging::read(call.params)?;
     let name = call.params.text("QueueName").unwrap_or_default();
     let queues = call.service.ports.queues.list("").await?;
-    let cut = paging.cut(
-        queues
-            .iter()
-            .filter(|queue| queue.name.as_str().contains(name)),
-    );
-    Ok(Some(cut.map(show).into_data()))
+    let wanted = queues
+        .iter()
+        .filter(|queue| queue.name.as_str().contains(name));
+    Ok(Some(
+        paging
+            .cut(wanted, |queue| queue.name.as_str())
+            .into_data(show),
+    ))
 }
 
 #[derive(Deserialize)]

@@ -55,8 +55,8 @@ pub(crate) async fn list(call: Call<'_>) -> Answer {
                 .get(&product)
                 .into_iter()
                 .flat_map(|rules| rules.values());
-            let cut = paging.cut(rules.filter(|rule| wanted(rule)));
-            cut.map(|rule| rule_view::rule(rule, view)).into_data()
+            let cut = paging.cut(rules.filter(|rule| wanted(rule)), |rule| rule.name.as_str());
+            cut.into_data(|rule| rule_view::rule(rule, view))
         })
         .await?;
     Ok(Some(data))

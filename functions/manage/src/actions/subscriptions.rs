@@ -158,12 +158,8 @@ pub(crate) async fn list(call: Call<'_>) -> Answer {
         .read(|view| {
             view.topic(&topic)?;
             let held = view.subscriptions_of(&topic).filter(|held| wanted(held));
-            Ok::<_, Refused>(
-                paging
-                    .cut(held)
-                    .map(|held| Value::Object(show(service, held)))
-                    .into_data(),
-            )
+            let cut = paging.cut(held, |held| held.name.as_str());
+            Ok::<_, Refused>(cut.into_data(|held| Value::Object(show(service, held))))
         })
         .await??;
     Ok(Some(data))

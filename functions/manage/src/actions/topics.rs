@@ -141,10 +141,8 @@ pub(crate) async fn list(call: Call<'_>) -> Answer {
             .topics
             .values()
             .filter(|topic| topic.name.as_str().contains(name));
-        paging
-            .cut(topics)
-            .map(|topic| show(topic, call.request))
-            .into_data()
+        let cut = paging.cut(topics, |topic| topic.name.as_str());
+        cut.into_data(|topic| show(topic, call.request))
     });
     Ok(Some(read.await?))
 }
