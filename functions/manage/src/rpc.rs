@@ -147,6 +147,8 @@ actions! {
     UpdateEventRule Change actions::rule_change::update;
     EnableEventRule Change actions::rule_change::enable;
     DisableEventRule Change actions::rule_change::disable;
+    ExplainEvent Look actions::explain::explain;
+    PreviewEventRule Look actions::explain::preview;
     CreateTopic Change actions::topics::create;
     DeleteTopic Change actions::topics::delete;
     GetTopicAttributes Look actions::topics::get;

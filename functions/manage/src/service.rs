@@ -4,7 +4,7 @@ use crate::auth::Nonces;
 use crate::idempotency::Tokens;
 use crate::ledger::Ledger;
 use crate::metrics::Counters;
-use carillon_core::event::Timestamp;
+use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
     AttemptQuery, Certificates, Clock, DeadLetterAdmin, MetricsText, Publisher, QueueAdmin,
     QueueConsumer, QueueSender, Random, RuleStore,
@@ -33,6 +33,10 @@ impl std::fmt::Debug for WebhookSecrets {
             .finish_non_exhaustive()
     }
 }
+
+/// Reads a body of a source that the control plane does not know itself, of the product named where the body does not
+/// say; `Err` holds the reason, for a person. Used by ExplainEvent and PreviewEventRule alone.
+pub type Decode = Arc<dyn Fn(&[u8], &str) -> Result<Vec<Event>, String> + Send + Sync>;
 
 /// Finds the secrets of a subscription.
 pub type WebhookSecretsOf = Arc<dyn Fn(&Subscription) -> Option<WebhookSecrets> + Send + Sync>;
@@ -189,6 +193,8 @@ impl Default for Settings {
 pub struct Service {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
+    /// See [`Service::decoding_with`].
+    pub(crate) decode: Option<Decode>,
     /// Rules, topics and subscriptions as this process knows them.
     pub(crate) ledger: Ledger,
     /// Nonces seen within the clock window: a replayed request is refused.
@@ -208,9 +214,17 @@ impl Service {
             nonces: Nonces::default(),
             tokens: Tokens::default(),
             counters: Counters::default(),
+            decode: None,
             ports,
             settings,
         }
+    }
+
+    /// Lets ExplainEvent and PreviewEventRule take every body that `decode` reads, beside OSS events.
+    #[must_use]
+    pub fn decoding_with(mut self, decode: Decode) -> Self {
+        self.decode = Some(decode);
+        self
     }
 
     pub(crate) fn now(&self) -> Timestamp {

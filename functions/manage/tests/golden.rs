@@ -3,6 +3,9 @@
 //! The clock stands still and random numbers count up, so an answer differs only when the contract does. To accept a
 //! change: run with `UPDATE_GOLDEN=1`, then read the difference.
 
+// `allow-unwrap-in-tests` knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use carillon_core::delivery::{
@@ -357,6 +360,36 @@ async fn every_action_answers_as_reviewed() {
         .act(
             "EnableEventRule",
             &[("ProductName", "oss"), ("RuleName", "thumbnails")],
+        )
+        .await;
+
+    let event = r#"{"eventName":"ObjectCreated:PutObject","oss":{"bucket":{"name":"pictures"},"object":{"key":"a.jpg"}}}"#;
+    golden.act("ExplainEvent", &[("Event", event)]).await;
+    golden
+        .act(
+            "ExplainEvent.miss",
+            &[
+                ("EventType", "ObjectCreated:PutObject"),
+                ("Resource", "picture/a.jpg"),
+            ],
+        )
+        .await;
+    golden
+        .act("ExplainEvent.foreign", &[("Event", r#"{"Records":[]}"#)])
+        .await;
+    let events = format!(
+        "{event}\n{{\"eventName\":\"ObjectRemoved:DeleteObject\",\"resource\":\"logs/b\"}}"
+    );
+    golden
+        .act(
+            "PreviewEventRule",
+            &[
+                ("ProductName", "oss"),
+                ("RuleName", "wide"),
+                ("EventTypes", r#"["ObjectCreated:*","ObjectRemoved:*"]"#),
+                ("MatchRules", r#"[[{"Prefix":""}]]"#),
+                ("Events", &events),
+            ],
         )
         .await;
 

@@ -1,5 +1,8 @@
 //! Paging: nothing is lost or shown twice, also while rules change.
 
+// `allow-unwrap-in-tests` knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use carillon_manage::Settings;

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
+pub(crate) mod explain;
 pub(crate) mod page;
 pub(crate) mod publish;
 pub(crate) mod queues;
