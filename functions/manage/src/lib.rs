@@ -52,7 +52,8 @@ mod service;
 pub use carillon_core::ruleset::Overlap;
 pub use error::Refused;
 pub use service::{
-    AccessKey, Limits, Ports, Role, Service, Settings, UrlCheck, WebhookSecrets, WebhookSecretsOf,
+    AccessKey, Decode, Limits, Ports, Role, Service, Settings, UrlCheck, WebhookSecrets,
+    WebhookSecretsOf,
 };
 
 use axum::Router;
