@@ -1,6 +1,7 @@
 //! Users' queues, with the semantics of MNS and SQS.
 
 mod admin;
+mod look;
 mod receive;
 mod send;
 mod sweep;
@@ -12,10 +13,6 @@ use carillon_core::event::Timestamp;
 use carillon_core::ports::{QueueAttributes, QueueError, Receipt};
 use rusqlite::Connection;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// How many messages each queue holds, by the queue's row; for readers of statistics.
-pub(crate) type Totals = Arc<Mutex<HashMap<i64, u64>>>;
 
 /// What the writer knows of one queue.
 pub(crate) struct QueueMemory {
@@ -44,7 +41,6 @@ pub(crate) struct Queues {
     timers: BTreeSet<(Timestamp, i64)>,
     /// Queues to look at in this transaction.
     look: BTreeSet<i64>,
-    totals: Totals,
 }
 
 impl Queues {
@@ -68,18 +64,7 @@ impl Queues {
                 memory.priorities |= u32::from(found) << priority;
             }
         }
-        let mut totals = HashMap::new();
-        let mut rows = conn.prepare("SELECT queue, count(*) FROM queue_messages GROUP BY queue")?;
-        let mut rows = rows.query([])?;
-        while let Some(row) = rows.next()? {
-            totals.insert(row.get(0)?, row.get(1)?);
-        }
-        queues.totals = Arc::new(Mutex::new(totals));
         Ok(queues)
-    }
-
-    pub(crate) fn totals(&self) -> Totals {
-        self.totals.clone()
     }
 
     fn put(&mut self, name: String, id: i64, attributes: QueueAttributes) {
@@ -102,7 +87,7 @@ impl Queues {
     }
 
     /// Takes over what a transaction changed.
-    pub(crate) fn apply(&mut self, changes: Vec<QueueChange>, totals: &[(i64, i64)]) {
+    pub(crate) fn apply(&mut self, changes: Vec<QueueChange>) {
         for change in changes {
             match change.to {
                 Some((id, attributes)) => self.put(change.name, id, attributes),
@@ -116,16 +101,6 @@ impl Queues {
                             reception.refuse(QueueError::NotExist(change.name.clone()));
                         }
                     }
-                }
-            }
-        }
-        if !totals.is_empty() {
-            let mut held = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-            for &(queue, change) in totals {
-                let total = held.entry(queue).or_default();
-                *total = total.saturating_add_signed(change);
-                if *total == 0 {
-                    held.remove(&queue);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Receiving from users' queues: visibility, receipts, dead-letter queues, and those who wait.
 
+use super::look::end_of_life;
 use super::{read_receipt, receipt};
 use crate::store::{Job, Ledger, Outcome, Store};
 use carillon_core::event::{MessageId, Timestamp};
@@ -79,7 +80,7 @@ impl QueueConsumer for Store {
         let name = queue.as_str().to_owned();
         let now = self.inner.shared.settings.clock.now();
         let read = self
-            .read(move |conn| super::admin::peek(conn, &name, max, now))
+            .read(move |conn| super::look::peek(conn, &name, max, now))
             .await;
         read.unwrap_or_else(|outage| Err(super::unavailable(&outage)))
     }
@@ -247,7 +248,7 @@ impl Ledger {
             let target = self.queues.get(target.as_str()).ok()?;
             Some((target.id, attributes.max_receive_count?)).filter(|_| target.id != queue)
         });
-        let expired = self.now.as_millis() - i64::from(attributes.message_retention_period) * 1000;
+        let expired = end_of_life(&attributes, self.now);
         let next_visible = self.now.plus(Duration::from_secs(u64::from(
             attributes.visibility_timeout.max(1),
         )));
@@ -340,14 +341,14 @@ impl Ledger {
     }
 
     /// Whether the receipt still names a reception of a message of the queue; gives the message's row and priority.
-    fn held(&self, queue: i64, receipt: &Receipt) -> rusqlite::Result<Option<(i64, u8)>> {
+    fn held(&self, queue: i64, end: i64, receipt: &Receipt) -> rusqlite::Result<Option<(i64, u8)>> {
         let Some((seq, lease)) = read_receipt(receipt) else {
             return Ok(None);
         };
         let mut query = self.conn.prepare_cached(
-            "SELECT priority FROM queue_messages WHERE seq = ?1 AND queue = ?2 AND lease = ?3",
+            "SELECT priority FROM queue_messages WHERE seq = ?1 AND queue = ?2 AND lease = ?3 AND enqueued > ?4",
         )?;
-        let mut rows = query.query((seq, queue, lease))?;
+        let mut rows = query.query((seq, queue, lease, end))?;
         Ok(match rows.next()? {
             Some(row) => Some((seq, row.get(0)?)),
             None => None,
@@ -359,13 +360,13 @@ impl Ledger {
         name: &str,
         receipts: &[Receipt],
     ) -> Outcome<Vec<Result<(), QueueError>>, QueueError> {
-        let queue = match self.queues.get(name) {
-            Ok(memory) => memory.id,
+        let (queue, end) = match self.queues.get(name) {
+            Ok(memory) => (memory.id, end_of_life(&memory.attributes, self.now)),
             Err(error) => return Ok(Err(error)),
         };
         let mut results = Vec::with_capacity(receipts.len());
         for receipt in receipts {
-            results.push(match self.held(queue, receipt)? {
+            results.push(match self.held(queue, end, receipt)? {
                 Some((seq, _)) => {
                     self.remove_message(queue, seq)?;
                     Ok(())
@@ -382,8 +383,8 @@ impl Ledger {
         old: &Receipt,
         visibility: Duration,
     ) -> Outcome<(Receipt, Timestamp), QueueError> {
-        let queue = match self.queues.get(name) {
-            Ok(memory) => memory.id,
+        let (queue, end) = match self.queues.get(name) {
+            Ok(memory) => (memory.id, end_of_life(&memory.attributes, self.now)),
             Err(error) => return Ok(Err(error)),
         };
         if visibility > LONGEST_VISIBILITY {
@@ -392,7 +393,7 @@ impl Ledger {
                 visibility.as_secs()
             ))));
         }
-        let Some((seq, priority)) = self.held(queue, old)? else {
+        let Some((seq, priority)) = self.held(queue, end, old)? else {
             return Ok(Err(QueueError::ReceiptVoid));
         };
         let next_visible = self.now.plus(visibility);

@@ -99,6 +99,20 @@ impl Ledger {
         Ok(MessageId::from_bits(bits))
     }
 
+    /// Writes how many messages each queue holds; once a transaction, however many came and went.
+    pub(crate) fn write_totals(&mut self) -> rusqlite::Result<()> {
+        let mut totals = std::mem::take(&mut self.effects.totals);
+        totals.sort_unstable();
+        for of_queue in totals.chunk_by(|a, b| a.0 == b.0) {
+            let change: i64 = of_queue.iter().map(|&(_, change)| change).sum();
+            self.run(
+                "UPDATE queues SET messages = messages + ?2 WHERE id = ?1",
+                (of_queue[0].0, change),
+            )?;
+        }
+        Ok(())
+    }
+
     /// Notes that a queue may have something for those who wait.
     pub(super) fn touch(&mut self, queue: i64, priority: u8) {
         if self.effects.touched.last() != Some(&(queue, priority)) {

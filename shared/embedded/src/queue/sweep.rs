@@ -1,7 +1,7 @@
 //! Housekeeping: messages past their retention, messages of deleted queues, old attempts. Little by little, so that
 //! nobody waits for it.
 
-use super::admin::end_of_life;
+use super::look::end_of_life;
 use crate::store::Ledger;
 
 /// Most rows that one transaction sweeps away.

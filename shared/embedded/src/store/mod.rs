@@ -50,7 +50,6 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) readers: Readers,
     pub(crate) rules_version: AtomicU64,
-    pub(crate) totals: crate::queue::Totals,
     pub(crate) settings: Settings,
     pub(crate) stage_numbers: [crate::stage::Numbers; 3],
 }

@@ -182,7 +182,6 @@ pub(super) fn open(
         inbox: Inbox::new(),
         readers: Readers::new(path.clone()),
         rules_version: AtomicU64::new(version),
-        totals: ledger.queues.totals(),
         settings: settings.clone(),
         stage_numbers: Default::default(),
     });

@@ -11,7 +11,8 @@ CREATE TABLE queues (
     name TEXT UNIQUE,
     attributes TEXT NOT NULL,
     created INTEGER NOT NULL,
-    modified INTEGER NOT NULL
+    modified INTEGER NOT NULL,
+    messages INTEGER NOT NULL DEFAULT 0
 );
 -- A message is visible when `due` has come. Small rows, since every reception rewrites one; bodies lie apart.
 CREATE TABLE queue_messages (

@@ -114,6 +114,8 @@ impl Writer {
 
     fn cycle(&mut self, jobs: Vec<Job>) {
         self.ledger.now = self.ledger.settings.clock.now();
+        // First, so that a lease that has ended counts as ended, whatever comes in the same moment.
+        self.ledger.stages.run_timers(self.ledger.now);
         let mut urgent = Vec::new();
         let mut receptions = Vec::new();
         let mut intakes = Vec::new();
@@ -126,7 +128,6 @@ impl Writer {
                 Job::Settle(settlements) => self.ledger.stages.settle(settlements, self.ledger.now),
             }
         }
-        self.ledger.stages.run_timers(self.ledger.now);
 
         let sweep = self.ledger.now >= self.sweep_at;
         let lingered = self.lazy_until.is_some_and(|until| until <= Instant::now());
@@ -215,7 +216,9 @@ impl Writer {
         }
         ledger.park(receptions);
         if ledger.broken.is_none()
-            && let Err(error) = ledger.serve_queues(&mut served)
+            && let Err(error) = ledger
+                .serve_queues(&mut served)
+                .and_then(|()| ledger.write_totals())
         {
             ledger.broken = Some(error.into());
         }
@@ -265,9 +268,7 @@ impl Writer {
         if let Some(version) = effects.rules_version {
             self.shared.rules_version.store(version, Ordering::Release);
         }
-        self.ledger
-            .queues
-            .apply(effects.changed_queues, &effects.totals);
+        self.ledger.queues.apply(effects.changed_queues);
         self.ledger.stages.arrived(effects.records, self.ledger.now);
         // Before anybody is answered: who was told that a record is durable also sees it counted.
         self.ledger.stages.publish(&self.shared.stage_numbers);
