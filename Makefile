@@ -3,9 +3,10 @@
 
 CARGO ?= cargo
 PYTHON ?= python3
-VENV := .venv
+# Everything here expects the target directory in its usual place.
+unexport CARGO_TARGET_DIR
 
-.PHONY: run up test lint unit doc sdk sim bench fuzz clean-venv help
+.PHONY: run up test lint unit doc sdk signatures sim bench help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -16,7 +17,7 @@ run: ## the tutorials, end to end, on a temporary store
 up: ## the whole service on this machine, on 127.0.0.1:9324
 	$(CARGO) run --quiet --locked --release --bin carillon -- up
 
-test: lint unit doc sdk ## everything a change must pass
+test: lint unit doc sdk signatures ## everything a change must pass
 	@echo "all tests passed"
 
 lint: ## formatting and lints, warnings denied
@@ -29,21 +30,22 @@ unit: ## all Rust tests
 doc: ## the documentation builds, without dead links
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet --document-private-items
 
-# Outside clients, from their registries, into a folder of our own.
-$(VENV)/.installed: tests/sdk/requirements.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/sdk/requirements.txt
+# Clients we did not write, from their registries, into folders below the target directory.
+SDK := target/sdk
+$(SDK)/installed: tests/sdk/requirements.txt
+	$(PYTHON) -m venv $(SDK)
+	$(SDK)/bin/pip install --quiet --disable-pip-version-check -r tests/sdk/requirements.txt
 	touch $@
 
-sdk: $(VENV)/.installed ## clients we did not write, against `carillon up`
+sdk: $(SDK)/installed ## the vendor's unpatched SDKs against `carillon up`
 	$(CARGO) build --locked --quiet --bin carillon
-	$(VENV)/bin/python tests/sdk/run.py
+	$(SDK)/bin/python tests/sdk/run.py target/debug/carillon
+
+signatures: ## our signatures, verified by libraries in Python, JavaScript and Rust
+	sh tests/signatures/run.sh
 
 sim: ## the long form of the randomised tests
 	CARILLON_LONG=1 $(CARGO) test --locked --workspace --release --quiet -- --include-ignored
 
 bench: ## figures, with the machine's own floor beside them
 	$(CARGO) bench --locked --workspace --quiet
-
-clean-venv:
-	rm -rf $(VENV)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Pushes signed notifications to loopback and has them verified in Python and JavaScript. Sets up what it needs, in
-# target/signatures. Needs python3 and npm.
+# target/signatures. Needs python3, and npm for the JavaScript half.
 set -eu
 cd "$(dirname "$0")/../.."
 work=target/signatures
@@ -10,7 +10,9 @@ if ! cmp -s tests/signatures/requirements.txt "$work/requirements.txt"; then
     "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/signatures/requirements.txt
     cp tests/signatures/requirements.txt "$work/requirements.txt"
 fi
-if ! cmp -s tests/signatures/package.json "$work/package.json"; then
+if ! command -v npm >/dev/null; then
+    echo "no npm here: the JavaScript library is left out, Python verifies alone"
+elif ! cmp -s tests/signatures/package.json "$work/package.json"; then
     cp tests/signatures/package.json "$work/package.json.new"
     mv "$work/package.json.new" "$work/package.json"
     (cd "$work" && npm install --silent --no-audit --no-fund) || { rm "$work/package.json"; exit 1; }
@@ -18,4 +20,6 @@ fi
 cp tests/signatures/verify.mjs "$work/verify.mjs"
 cargo run --quiet -p carillon-deliver --example signed_pushes >"$work/pushes.json"
 "$work/venv/bin/python" tests/signatures/verify.py "$work/pushes.json"
-node "$work/verify.mjs" "$work/pushes.json"
+if command -v npm >/dev/null; then
+    node "$work/verify.mjs" "$work/pushes.json"
+fi
