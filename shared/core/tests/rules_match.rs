@@ -9,8 +9,8 @@
 
 mod support;
 
-use carillon_core::rule::{Resources, Rule};
-use carillon_core::ruleset::{Hits, Overlap, RuleBook, RuleSet};
+use carillon_core::rule::{EventTypePattern, ResourcePattern, Resources, Rule, RuleName};
+use carillon_core::ruleset::{Hits, Miss, Overlap, RuleBook, RuleSet, miss};
 use std::sync::Arc;
 use support::{Draw, EVENT_TYPES};
 
@@ -37,6 +37,83 @@ fn naive(rules: &[Arc<Rule>], event_type: &str, resource: &str) -> Vec<String> {
         names.extend(default.map(|rule| rule.name.to_string()));
     }
     names
+}
+
+/// Explaining agrees with matching: the same rules cover the event, and each other one has its reason.
+fn explained(
+    set: &RuleSet,
+    event_type: &str,
+    resource: &str,
+    hits: &[u32],
+    told: &[String],
+    in_full: bool,
+) {
+    let explanation = set.explain(event_type, resource, if in_full { usize::MAX } else { 0 });
+    let ordinary: Vec<&str> = hits
+        .iter()
+        .map(|hit| set.rules()[*hit as usize].name.as_str())
+        .collect();
+    assert!(
+        explanation
+            .covered_by
+            .iter()
+            .map(RuleName::as_str)
+            .eq(ordinary)
+    );
+    assert_eq!(
+        explanation.default.is_some(),
+        hits.is_empty() && !told.is_empty()
+    );
+    let missed = explanation.others.len() + explanation.unlisted;
+    assert_eq!(
+        missed + hits.len(),
+        set.rules().len(),
+        "every rule covers the event or has a reason: {explanation}"
+    );
+    if in_full {
+        assert_eq!(explanation.unlisted, 0);
+        for other in &explanation.others {
+            repaired(set.rule(&other.rule).unwrap(), event_type, resource, other);
+        }
+    }
+}
+
+/// Once what failed is repaired, and nothing else, the rule covers the event, or another thing fails.
+fn repaired(rule: &Rule, event_type: &str, resource: &str, reason: &Miss) {
+    let mut rule = rule.clone();
+    match (reason.field.as_str(), &mut rule.resources) {
+        ("EventTypes", _) => {
+            rule.event_types.0 = vec![EventTypePattern::parse(event_type).unwrap()]
+        }
+        ("Enabled", _) => rule.enabled = true,
+        (field, Resources::AnyOf(alternatives)) => {
+            let numbers: Vec<usize> = field
+                .split(['[', ']'])
+                .filter_map(|part| part.parse().ok())
+                .collect();
+            let clause = &mut alternatives[numbers[0]][numbers[1]];
+            assert!(!clause.holds(resource), "{field} holds: {reason:?}");
+            let member = field.rsplit('.').next().unwrap();
+            match (&mut clause.pattern, member) {
+                (_, "MatchState") => clause.negated = false,
+                (ResourcePattern::Ends { prefix, .. }, "Prefix") => prefix.clear(),
+                (ResourcePattern::Ends { suffix, .. }, "Suffix") => suffix.clear(),
+                (pattern, "Name") => {
+                    *pattern = ResourcePattern::Ends {
+                        prefix: String::new(),
+                        suffix: String::new(),
+                    };
+                }
+                other => panic!("{other:?} of {reason:?}"),
+            }
+        }
+        (field, Resources::All) => panic!("{field} of a rule without resources"),
+    }
+    assert_ne!(
+        miss(&rule, event_type, resource).as_ref(),
+        Some(reason),
+        "{rule:#?} on {resource:?}"
+    );
 }
 
 fn differential(overlap: Overlap, seed: u64) -> u64 {
@@ -81,6 +158,14 @@ fn differential(overlap: Overlap, seed: u64) -> u64 {
             assert_eq!(
                 batched, &hits,
                 "set {number} of seed {seed}: batch of {event_type} on {resource:?}"
+            );
+            explained(
+                &set,
+                event_type,
+                resource,
+                &hits,
+                &told,
+                cases.is_multiple_of(50),
             );
             if overlap == Overlap::Refuse {
                 assert!(
