@@ -245,6 +245,17 @@ impl Parts {
             hosts: vec![address.to_string()],
             ..carillon_manage::Settings::default()
         };
-        carillon_manage::Service::new(ports, own)
+        let (decoding, clock) = (self.ingest.settings.clone(), self.ingest.clock.clone());
+        carillon_manage::Service::new(ports, own).decoding_with(Arc::new(move |body, product| {
+            let hint = carillon_ingest::Hint {
+                product: Some(product.to_owned()),
+                received: clock.now(),
+                ..carillon_ingest::Hint::default()
+            };
+            carillon_ingest::decode(body, &hint, &decoding)
+                .and_then(carillon_ingest::Decoded::all_or_nothing)
+                .map(|decoded| decoded.events)
+                .map_err(|error| error.to_string())
+        }))
     }
 }
