@@ -1,8 +1,8 @@
 """Runs the vendor's unpatched clients against `carillon up`, once with keys and once without.
 
-    python run.py PATH_TO_CARILLON [SCRIPT...]
+    python run.py [SCRIPT...]
 
-The Python that runs this needs what requirements.txt names. Ends with 0 only if every script did.
+CARILLON names the command to test; by default it is the debug build of this workspace. The Python that runs this needs what requirements.txt names. Ends with 0 only if every script did.
 """
 
 import os
@@ -11,15 +11,17 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "..", "..", "target"))
+CARILLON = os.environ.get("CARILLON", os.path.join(TARGET, "debug", "carillon"))
 SCRIPTS = ["mns_open.py", "mns_queue.py"]
 KEY = ("SDKKEY", "sdk-secret")
 
 
-def run(carillon, scripts, keys):
+def run(scripts, keys):
     """Starts a service on a free port, runs the scripts, and stops it; gives how many failed."""
     failed = 0
     with tempfile.TemporaryDirectory() as data:
-        command = [carillon, "up", "--data", data, "--listen", "127.0.0.1:0"]
+        command = [CARILLON, "up", "--data", data, "--listen", "127.0.0.1:0"]
         if keys:
             command += ["--access-key", ":".join(KEY)]
         service = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -52,8 +54,8 @@ def run(carillon, scripts, keys):
 
 def main():
     """Both ways; gives the exit status."""
-    carillon, scripts = sys.argv[1], sys.argv[2:] or SCRIPTS
-    return 1 if sum(run(carillon, scripts, keys) for keys in (True, False)) else 0
+    scripts = sys.argv[1:] or SCRIPTS
+    return 1 if sum(run(scripts, keys) for keys in (True, False)) else 0
 
 
 sys.exit(main())
