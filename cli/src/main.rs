@@ -5,11 +5,14 @@
 //! | [`up`] | the whole service in one process: the four handlers over SQLite |
 //! | [`demo`] | the tutorials of seed 000, end to end on a temporary store |
 //! | [`commands`] | commands that talk to a running service |
-//! | [`offline`] | commands that need no service: match, explain, check, bench |
+//! | [`offline`] | commands that need no service: match, explain, check, preview |
+//! | [`invoke`] | one stage on one sample event |
+//! | [`bench`] | figures of this machine |
 //! | [`client`] | the HTTP doors of the service, from outside |
 //!
 //! Exit status: 0 done, 1 refused or findings, 2 unusable arguments or no service.
 
+mod bench;
 mod client;
 mod commands;
 mod demo;
@@ -49,14 +52,8 @@ enum Command {
     Explain(offline::ExplainArgs),
     Preview(offline::PreviewArgs),
     #[command(subcommand)]
-    Bench(Bench),
+    Bench(bench::Bench),
     Completions(commands::completions::Completions),
-}
-
-/// Measure parts of Carillon in this process.
-#[derive(Debug, Subcommand)]
-enum Bench {
-    Match(offline::BenchMatchArgs),
 }
 
 impl Command {
@@ -76,7 +73,7 @@ impl Command {
             Command::Check(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Preview(args) => args.run(),
-            Command::Bench(Bench::Match(args)) => args.run(),
+            Command::Bench(bench) => bench.run(),
             Command::Completions(args) => {
                 args.run();
                 Ok(())

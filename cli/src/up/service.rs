@@ -24,6 +24,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(crate) struct Running {
     address: SocketAddr,
     store: Store,
+    publisher: DirectPublish,
     mappings: Vec<EventSourceMapping>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -59,6 +60,7 @@ impl Running {
         Ok(Running {
             address,
             store,
+            publisher: parts.publisher(),
             mappings,
             stop,
             server,
@@ -68,6 +70,16 @@ impl Running {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its store.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes events as `POST /events` does.
+    pub(crate) fn publisher(&self) -> DirectPublish {
+        self.publisher.clone()
     }
 
     /// Takes nothing more, lets what runs finish, and closes the store. What is not finished comes again at the next
@@ -203,14 +215,17 @@ impl Parts {
         )
     }
 
-    fn control_plane(&self, settings: &Settings, address: SocketAddr) -> carillon_manage::Service {
-        let shared = Arc::new(self.store.clone());
-        let publisher = DirectPublish {
-            stages: shared.clone(),
+    fn publisher(&self) -> DirectPublish {
+        DirectPublish {
+            stages: Arc::new(self.store.clone()),
             snapshots: self.snapshots.clone(),
             clock: self.ingest.clock.clone(),
             settings: self.ingest.settings.clone(),
-        };
+        }
+    }
+
+    fn control_plane(&self, settings: &Settings, address: SocketAddr) -> carillon_manage::Service {
+        let shared = Arc::new(self.store.clone());
         let guard = self.guard.clone();
         let signing = self.signing.clone();
         let ports = carillon_manage::Ports {
@@ -218,7 +233,7 @@ impl Parts {
             queues: shared.clone(),
             sender: shared.clone(),
             consumer: shared.clone(),
-            publisher: Arc::new(publisher),
+            publisher: Arc::new(self.publisher()),
             clock: self.ingest.clock.clone(),
             random: Arc::new(SystemRandom),
             attempts: Some(shared.clone()),

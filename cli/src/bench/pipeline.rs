@@ -1,0 +1,380 @@
+//! `carillon bench pipeline`: S3 events through ingest and match, and through the whole service.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::{print_json, print_table};
+use crate::up::{Running, Settings};
+use carillon_core::delivery::DeadLetter;
+use carillon_core::event::Timestamp;
+use carillon_core::ports::{
+    Change, Clock, CommitError, DeadLetterStore, OutgoingMessage, PublishError, Publisher as _,
+    QueueAdmin, QueueConsumer, QueueError, QueueRecord, Receipt, Records, RuleStore, Stage,
+    StageSender, StoreError, Submission,
+};
+use carillon_core::rule::{Rule, RuleSpec};
+use carillon_core::ruleset::SnapshotCache;
+use carillon_core::topic::{QueueName, Subscription, Target, auto_names};
+use carillon_embedded::SystemClock;
+use clap::Args;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Measure S3 events through ingest and match in memory, and through the whole service with a store on disk.
+///
+/// The floor beside them: parsing the same bodies as JSON.
+#[derive(Debug, Args)]
+pub(crate) struct BenchPipelineArgs {
+    /// Rules to judge by.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    rules: usize,
+    /// Events of the in-memory figure.
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    events: usize,
+    /// Events of the figure with the store.
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    stored: usize,
+    /// Records in one S3 body of the figure with the store; S3 itself sends one.
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    per_body: u64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+const QUEUE: &str = "bench";
+
+impl BenchPipelineArgs {
+    pub(crate) fn run(&self) -> Outcome {
+        let bodies: Vec<String> = (0..self.events)
+            .map(|number| body(number, self.rules, 1))
+            .collect();
+        let floor = rate(self.events, || {
+            for body in &bodies {
+                let value: Result<Value, _> = serde_json::from_str(body);
+                std::hint::black_box(&value)
+                    .as_ref()
+                    .expect("the bench's own bodies are JSON");
+            }
+        });
+        let runtime = crate::up::runtime()?;
+        let memory = Arc::new(Memory::new(self.rules));
+        let handlers = rate(self.events, || runtime.block_on(memory.run(bodies)));
+        let delivered = memory.delivered();
+        if delivered != self.events {
+            return Err(Failure::Refused(format!(
+                "of {} events {delivered} became deliveries",
+                self.events
+            )));
+        }
+        let stored = runtime.block_on(self.through_the_store())?;
+        if self.json {
+            print_json(&json!({
+                "rules": self.rules,
+                "jsonParsePerSecond": floor,
+                "ingestAndMatchPerSecond": handlers,
+                "acceptedPerSecond": stored.accepted,
+                "deliveredPerSecond": stored.delivered,
+            }));
+            return Ok(());
+        }
+        let row = |what: String, figure: f64| vec![what, format!("{figure:.0}")];
+        print_table(
+            &["what", "events a second"],
+            vec![
+                row(
+                    "the same bodies parsed as JSON, one core (floor)".into(),
+                    floor,
+                ),
+                row(
+                    format!("ingest and match in memory, one core, {} rules", self.rules),
+                    handlers,
+                ),
+                row(
+                    format!(
+                        "accepted by the service, durable, {} records a body",
+                        self.per_body
+                    ),
+                    stored.accepted,
+                ),
+                row("in the endpoint's queue, durable".into(), stored.delivered),
+            ],
+        );
+        Ok(())
+    }
+
+    async fn through_the_store(&self) -> Result<Stored, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::Unusable(error.to_string());
+        let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+        let settings = Settings {
+            listen: std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0)),
+            ..Settings::new(folder.path())
+        };
+        let service = Running::start(settings).await?;
+        let store = service.store();
+        let queue = QueueName::parse(QUEUE).expect("letters alone");
+        QueueAdmin::create(
+            store,
+            &queue,
+            carillon_core::ports::QueueAttributes::default(),
+        )
+        .await
+        .map_err(|error| failed(&error))?;
+        let records = records(self.rules);
+        let changes = (records.rules.into_iter().map(Change::PutRule))
+            .chain(records.topics.into_iter().map(Change::PutTopic))
+            .chain(
+                records
+                    .subscriptions
+                    .into_iter()
+                    .map(Change::PutSubscription),
+            );
+        RuleStore::commit(store, 0, changes.collect())
+            .await
+            .map_err(|error| failed(&error))?;
+
+        let per_body = usize::try_from(self.per_body).unwrap_or(1);
+        let count = self.stored / per_body;
+        let publisher = Arc::new(service.publisher());
+        let began = Instant::now();
+        let mut senders = tokio::task::JoinSet::new();
+        // As many publishers as a busy store has connections; each waits for its answer before it sends the next.
+        const PUBLISHERS: usize = 64;
+        for lane in 0..PUBLISHERS {
+            let publisher = publisher.clone();
+            let rules = self.rules;
+            senders.spawn(async move {
+                for number in (lane..count).step_by(PUBLISHERS) {
+                    let body = body(number * per_body, rules, per_body).into_bytes();
+                    let submission = Submission {
+                        body,
+                        ..Submission::default()
+                    };
+                    publisher.publish(submission).await?;
+                }
+                Ok::<(), PublishError>(())
+            });
+        }
+        let mut received = 0;
+        let expected = count * per_body;
+        let consumer = async {
+            while received < expected {
+                let batch = store
+                    .receive(&queue, 16, Some(Duration::from_secs(10)))
+                    .await?;
+                if batch.is_empty() {
+                    break;
+                }
+                received += batch.len();
+                let receipts: Vec<Receipt> = batch
+                    .into_iter()
+                    .filter_map(|message| message.receipt)
+                    .collect();
+                QueueConsumer::delete(store, &queue, &receipts).await?;
+            }
+            Ok::<Duration, QueueError>(began.elapsed())
+        };
+        let publishing = async {
+            while let Some(sent) = senders.join_next().await {
+                match sent {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return Err(Failure::Unusable(error.to_string())),
+                    Err(error) => return Err(Failure::Unusable(error.to_string())),
+                }
+            }
+            Ok(began.elapsed())
+        };
+        let (accepted, delivered) = tokio::join!(publishing, consumer);
+        let (accepted, delivered) = (accepted?, delivered.map_err(|error| failed(&error))?);
+        service.stop().await;
+        if received < expected {
+            return Err(Failure::Refused(format!(
+                "of {expected} events {received} arrived"
+            )));
+        }
+        Ok(Stored {
+            accepted: expected as f64 / accepted.as_secs_f64(),
+            delivered: expected as f64 / delivered.as_secs_f64(),
+        })
+    }
+}
+
+struct Stored {
+    accepted: f64,
+    delivered: f64,
+}
+
+/// How many a second, of `count` done by `work`.
+fn rate(count: usize, work: impl FnOnce()) -> f64 {
+    let began = Instant::now();
+    work();
+    count as f64 / began.elapsed().as_secs_f64()
+}
+
+/// An S3 notification of about 790 bytes a record, covered by one of the rules.
+fn body(number: usize, rules: usize, records: usize) -> String {
+    let record = |number: usize| {
+        json!({
+            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
+            "eventTime": "2026-11-22T08:00:00.123Z", "eventName": "ObjectCreated:Put",
+            "userIdentity": {"principalId": "AWS:AROAEXAMPLEEXAMPLEEXA:uploader"},
+            "requestParameters": {"sourceIPAddress": "203.0.113.7"},
+            "responseElements": {
+                "x-amz-request-id": format!("{number:016X}"),
+                "x-amz-id-2": "EXAMPLE123/5678abcdefghijklambdaisawesome/mnopqrstuvwxyzABCDEFGH",
+            },
+            "s3": {
+                "s3SchemaVersion": "1.0", "configurationId": "carillon",
+                "bucket": {
+                    "name": "data", "ownerIdentity": {"principalId": "A3NL1KOZZKExample"}, "arn": "arn:aws:s3:::data",
+                },
+                "object": {
+                    "key": format!("team-{}/2026/11/22/host-123/part-{number:05}.parquet", number % rules),
+                    "size": 1024, "eTag": "d41d8cd98f00b204e9800998ecf8427e", "sequencer": format!("{number:016X}"),
+                },
+            },
+        })
+    };
+    json!({"Records": (number..number + records).map(record).collect::<Vec<_>>()}).to_string()
+}
+
+/// Rules by prefix, each with a queue subscription, as creating them would store them.
+fn records(rules: usize) -> Records {
+    let now = Timestamp::default();
+    let mut records = Records {
+        version: 1,
+        ..Records::default()
+    };
+    for number in 0..rules {
+        let spec: RuleSpec = serde_json::from_value(json!({
+            "ProductName": "oss", "RuleName": format!("team-{number}"), "EventTypes": ["ObjectCreated:*"],
+            "MatchRules": [[{"Prefix": format!("data/team-{number}/")}]],
+            "Endpoints": [{"EndpointType": "queue", "EndpointValue": QUEUE}],
+        }))
+        .expect("the bench's own rules have the right shape");
+        let mut rule = Rule::from_spec(spec).expect("the bench's own rules are sound");
+        let names = auto_names(&rule.product, &rule.name, now, 0);
+        let target = Target::Queue(QueueName::parse(QUEUE).expect("letters alone"));
+        records.subscriptions.push(Subscription::auto(
+            names.topic(),
+            names.subscription(1),
+            target,
+            now,
+        ));
+        rule.topic = Some(names.topic());
+        records.rules.push(rule);
+    }
+    records
+}
+
+/// The two stages with nothing between them but memory.
+struct Memory {
+    records: Records,
+    to_match: Mutex<Vec<String>>,
+    deliveries: Mutex<usize>,
+}
+
+impl Memory {
+    fn new(rules: usize) -> Self {
+        Memory {
+            records: records(rules),
+            to_match: Mutex::default(),
+            deliveries: Mutex::default(),
+        }
+    }
+
+    fn delivered(&self) -> usize {
+        *self
+            .deliveries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(self: &Arc<Self>, bodies: Vec<String>) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ingest = carillon_ingest::Ports {
+            stages: self.clone(),
+            dead_letters: self.clone(),
+            clock: clock.clone(),
+            settings: Arc::default(),
+        };
+        let matching = carillon_match::Ports {
+            snapshots: Arc::new(SnapshotCache::new(self.clone())),
+            stages: self.clone(),
+            dead_letters: self.clone(),
+            clock,
+        };
+        let mut bodies = bodies.into_iter().enumerate();
+        loop {
+            // A hundred records a batch: what a busy queue hands to one invocation.
+            let batch: Vec<QueueRecord> = (bodies.by_ref().take(100))
+                .map(|(number, body)| QueueRecord {
+                    id: number.to_string(),
+                    body,
+                    receive_count: 1,
+                })
+                .collect();
+            if batch.is_empty() {
+                return;
+            }
+            carillon_ingest::handle(&ingest, &batch).await;
+            let packed =
+                std::mem::take(&mut *self.to_match.lock().unwrap_or_else(PoisonError::into_inner));
+            let batch: Vec<QueueRecord> = (packed.into_iter().enumerate())
+                .map(|(number, body)| QueueRecord {
+                    id: number.to_string(),
+                    body,
+                    receive_count: 1,
+                })
+                .collect();
+            carillon_match::handle(&matching, &batch).await;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl StageSender for Memory {
+    async fn send(
+        &self,
+        stage: Stage,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<(), QueueError>> {
+        let results = messages.iter().map(|_| Ok(())).collect();
+        if stage == Stage::Match {
+            let mut queue = self.to_match.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.extend(messages.into_iter().map(|message| message.body));
+        } else {
+            let count: usize = messages
+                .iter()
+                .map(|message| message.body.matches("\"message_id\"").count())
+                .sum();
+            *self
+                .deliveries
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) += count;
+        }
+        results
+    }
+}
+
+#[async_trait::async_trait]
+impl DeadLetterStore for Memory {
+    async fn put(&self, letters: Vec<DeadLetter>) -> Result<(), StoreError> {
+        let reason = letters.into_iter().next().map(|letter| letter.reason);
+        Err(StoreError(reason.unwrap_or_default()))
+    }
+}
+
+#[async_trait::async_trait]
+impl RuleStore for Memory {
+    async fn version(&self) -> Result<u64, StoreError> {
+        Ok(self.records.version)
+    }
+
+    async fn load(&self) -> Result<Records, StoreError> {
+        Ok(self.records.clone())
+    }
+
+    async fn commit(&self, _: u64, _: Vec<Change>) -> Result<u64, CommitError> {
+        Err(StoreError("the rules of the bench stand".into()).into())
+    }
+}

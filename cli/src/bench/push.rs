@@ -1,0 +1,55 @@
+//! `carillon bench push`: HTTP pushes to a receiver on loopback.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::{print_json, print_table, say};
+use clap::Args;
+use serde_json::json;
+use std::time::Duration;
+
+/// Measure HTTP pushes to a receiver on loopback: unsigned, signed, and the signatures alone.
+///
+/// The floor beside them: requests of the same size over the same connections, without any HTTP client.
+#[derive(Debug, Args)]
+pub(crate) struct BenchPushArgs {
+    /// Seconds for each figure.
+    #[arg(long, default_value_t = 3, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl BenchPushArgs {
+    pub(crate) fn run(&self) -> Outcome {
+        let phase = Duration::from_secs(self.seconds);
+        let figures = crate::up::runtime()?
+            .block_on(carillon_deliver::bench::push(phase))
+            .map_err(|error| Failure::Unusable(error.to_string()))?;
+        if self.json {
+            print_json(&json!(figures));
+            return Ok(());
+        }
+        let row = |what: &str, figure: f64| vec![what.to_owned(), format!("{figure:.0}")];
+        print_table(
+            &["what", "a second"],
+            vec![
+                row(
+                    "the same bytes over the same connections, no HTTP client (floor)",
+                    figures.floor_per_second,
+                ),
+                row("unsigned pushes", figures.unsigned_per_second),
+                row(
+                    "signatures alone (floor of signed pushes)",
+                    figures.signatures_per_second,
+                ),
+                row("signed pushes", figures.signed_per_second),
+            ],
+        );
+        say!(
+            "signed pushes reach {:.0} % of what signing alone allows, on {} processors",
+            figures.signed_to_signatures * 100.0,
+            figures.processors
+        );
+        Ok(())
+    }
+}
