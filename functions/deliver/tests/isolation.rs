@@ -102,7 +102,7 @@ async fn until_all_healthy_arrived(with_dead: bool) -> (Duration, usize) {
         *seen.lock().unwrap() = start.elapsed();
         answer(204)
     });
-    let mut fill = |name: &str, count: u128| {
+    let fill = |name: &str, count: u128| {
         let all: Vec<_> = (0..count).map(|n| delivery(name, n)).collect();
         for pack_of in all.chunks(20) {
             queue.put(Duration::ZERO, pack(pack_of));

@@ -1,5 +1,7 @@
 //! Bodies and headers of pushes, byte for byte.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use base64::Engine as _;
 use carillon_core::delivery::Notification;
 use carillon_core::event::{EventType, MessageId, Product, Timestamp};
