@@ -229,7 +229,14 @@ async fn push_over_http(ports: &Ports, mut lanes: VecDeque<Lane>, settling: &mut
     let mut under_way = FuturesUnordered::new();
     // Lanes that have nothing to start until one of their own pushes has ended.
     let mut resting: Vec<Lane> = Vec::new();
+    let begun = ports.clock.now();
     loop {
+        let now = ports.clock.now();
+        if now.since(begun) >= ports.settings.budget {
+            for lane in lanes.iter_mut().chain(&mut resting) {
+                wait_all(lane, Duration::ZERO, now, settling);
+            }
+        }
         while under_way.len() < ports.settings.concurrency.max(1) {
             let Some(mut lane) = lanes.pop_front() else {
                 break;

@@ -17,8 +17,8 @@
 //! * The first failed round costs nothing, the second 500 ms, each one after it twice as long, 60 s at most (HELP: Push
 //!   backoff policy). A round that failed slowly (a second or more) is not given the free one: it took worker time.
 //! * While the circuit is open nothing is pushed; after it, one push at a time until one succeeds.
-//! * A subscription that has not yet answered well has at most [`UNPROVEN`] pushes under way in this process; one whose
-//!   pushes fail has half as many after each failed round.
+//! * An HTTP endpoint that has not yet answered well has at most [`UNPROVEN`] pushes under way in this process; one that
+//!   failed twice in a row has half as many after each failed round.
 //! * A rate limit lets a second's worth through at once, then one by one; what is above it is given times that keep to it.
 
 use carillon_core::delivery::OutcomeClass;
@@ -105,6 +105,12 @@ impl Lane {
         }
     }
 
+    /// A queue takes all that is sent to it in one call: only HTTP pushes hold worker time.
+    fn is_full(&self) -> bool {
+        let http = matches!(self.target, Target::Http(_));
+        http && !self.proven && self.under_way >= self.limit
+    }
+
     fn idle(&self) -> bool {
         self.under_way == 0 && self.failures == 0
     }
@@ -154,7 +160,7 @@ impl Circuits {
             if lane.probing {
                 return Admission::Wait(lane.pause().max(FIRST_PAUSE));
             }
-        } else if !lane.proven && lane.under_way >= lane.limit {
+        } else if lane.is_full() {
             return Admission::Busy;
         }
         if let Some(wait) = subscription
@@ -220,11 +226,14 @@ impl Permit {
                     return;
                 }
                 lane.round += 1;
-                lane.proven = false;
-                lane.limit = (lane.limit / 2).clamp(1, UNPROVEN);
                 lane.failures = lane.failures.saturating_add(1);
                 if lane.failures == 1 && now.since(self.since) >= SLOW {
                     lane.failures = 2;
+                }
+                // One failure among successes says little; two in a row are the beginning of trouble.
+                if lane.failures > 1 {
+                    lane.proven = false;
+                    lane.limit = (lane.limit / 2).clamp(1, UNPROVEN);
                 }
                 let pause = lane
                     .pause()

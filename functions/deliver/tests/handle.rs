@@ -294,6 +294,57 @@ async fn a_panic_in_one_attempt_is_a_failed_attempt_of_that_delivery_alone() {
 }
 
 #[tokio::test]
+async fn a_first_batch_to_a_queue_goes_whole() {
+    let world = World::new(vec![queue_subscription("one", "inbox")]);
+    let many: Vec<_> = (0..100).map(|n| delivery("one", n)).collect();
+    assert!(world.run(&[record(&pack(&many))]).await.is_empty());
+    assert_eq!(
+        *world.queues.calls.lock().unwrap(),
+        [("inbox".to_owned(), 100)]
+    );
+    assert!(world.resent().is_empty());
+}
+
+#[tokio::test]
+async fn a_queue_that_is_gone_is_retried_and_a_message_too_large_is_not() {
+    let world = World::new(vec![queue_subscription("one", "inbox")]);
+    world.queues.missing.lock().unwrap().push("inbox".into());
+    assert!(
+        world
+            .run(&[record(&pack(&[delivery("one", 1)]))])
+            .await
+            .is_empty()
+    );
+    let resent = world.resent();
+    assert!(
+        unpack(&resent[0].0)[0].history[0]
+            .outcome
+            .detail
+            .contains("no queue")
+    );
+}
+
+#[tokio::test]
+async fn when_the_time_of_a_batch_is_up_the_rest_goes_back_untouched() {
+    let world = World::new(vec![http_subscription("web")]);
+    let clock = world.clock.clone();
+    // Each push takes a second by the handler's clock: pushes are under way together, so a few rounds fill the budget.
+    world.answers(move |_| {
+        clock.advance(Duration::from_secs(1));
+        answer(200)
+    });
+    let many: Vec<_> = (0..100).map(|n| delivery("web", n)).collect();
+    assert!(world.run(&[record(&pack(&many))]).await.is_empty());
+    let resent = world.resent();
+    assert_eq!(resent.len(), 1);
+    assert_eq!(resent[0].1, Duration::ZERO);
+    let rest = unpack(&resent[0].0);
+    assert!(rest.iter().all(|held| held.attempts == 0));
+    assert_eq!(world.pushes() + rest.len(), 100);
+    assert!((20..100).contains(&world.pushes()));
+}
+
+#[tokio::test]
 async fn retry_after_lengthens_a_gap_and_never_shortens_it() {
     for (wish, want) in [
         ("1", 10_000..=20_000),

@@ -4,6 +4,7 @@
 //! The receiver, the client and the signatures share the processors, so the figures are below what the same machine does
 //! towards receivers elsewhere.
 
+mod processor;
 mod receiver;
 mod world;
 
@@ -26,20 +27,31 @@ const RECORDS: usize = 10;
 /// Deliveries in a record.
 const PACKED: u32 = 40;
 
-/// The figures; all but the last two are pushes or signatures a second.
+/// How often something was done, and what it cost.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Rate {
+    /// Times a second, by the clock on the wall.
+    pub per_second: f64,
+    /// Microseconds of processor time for each, receiver included; none where the system does not tell. Other programs
+    /// on the machine change it little.
+    pub processor_micros: Option<f64>,
+}
+
+/// The figures.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PushFigures {
-    /// The machine's floor: requests of the same size over the same connections, written and read without any HTTP
-    /// client.
-    pub floor_per_second: f64,
+    /// The machine's floor: requests of about the same size, written and read without any HTTP client.
+    pub floor: Rate,
     /// Unsigned pushes.
-    pub unsigned_per_second: f64,
+    pub unsigned: Rate,
     /// MNS signatures alone, on all processors.
-    pub signatures_per_second: f64,
+    pub signatures: Rate,
     /// Pushes with both signatures.
-    pub signed_per_second: f64,
-    /// Pushes with both signatures, per signature that the same processors make when they do nothing else.
+    pub signed: Rate,
+    /// Signed pushes a second, per signature a second that the same processors make when they do nothing else.
     pub signed_to_signatures: f64,
+    /// The same by processor time.
+    pub signed_to_signatures_by_processor: Option<f64>,
     /// Processors.
     pub processors: usize,
 }
@@ -74,16 +86,21 @@ pub async fn push(phase: Duration) -> Result<PushFigures, BenchError> {
     let signing = Arc::new(Signing::open(&store, clock, settings).await?);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
 
-    let floor_per_second = receiver.floor(phase, WORKERS * 8).await?;
-    let unsigned_per_second = pushes(&receiver, Arc::new(NoSigner), phase).await?;
-    let signatures_per_second = signatures(signing.clone(), processors, phase).await;
-    let signed_per_second = pushes(&receiver, signing, phase).await?;
+    let floor = receiver.floor(phase, WORKERS * 8).await?;
+    let unsigned = pushes(&receiver, Arc::new(NoSigner), phase).await?;
+    let signatures = signatures(signing.clone(), processors, phase).await;
+    let signed = pushes(&receiver, signing, phase).await?;
+    let by_processor = |(signature, push): (f64, f64)| signature / push.max(f64::MIN_POSITIVE);
     Ok(PushFigures {
-        floor_per_second,
-        unsigned_per_second,
-        signatures_per_second,
-        signed_per_second,
-        signed_to_signatures: signed_per_second / signatures_per_second.max(f64::MIN_POSITIVE),
+        floor,
+        unsigned,
+        signatures,
+        signed,
+        signed_to_signatures: signed.per_second / signatures.per_second.max(f64::MIN_POSITIVE),
+        signed_to_signatures_by_processor: signatures
+            .processor_micros
+            .zip(signed.processor_micros)
+            .map(by_processor),
         processors,
     })
 }
@@ -93,7 +110,7 @@ async fn pushes(
     receiver: &receiver::Receiver,
     signer: Arc<dyn Signer>,
     phase: Duration,
-) -> Result<f64, BenchError> {
+) -> Result<Rate, BenchError> {
     let subscriptions = OneSubscription::new(receiver.address());
     let batch: Arc<[QueueRecord]> = subscriptions.batch(RECORDS, PACKED).into();
     let nowhere = Arc::new(Nowhere::default());
@@ -123,12 +140,12 @@ async fn pushes(
     }
     nowhere.forget();
     let before = receiver.answered();
-    let begun = Instant::now();
+    let begun = Begun::now();
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| {
             let (ports, batch) = (ports.clone(), batch.clone());
             tokio::spawn(async move {
-                while begun.elapsed() < phase {
+                while begun.at.elapsed() < phase {
                     handle(&ports, &batch).await;
                 }
             })
@@ -139,18 +156,18 @@ async fn pushes(
     }
     let answered = receiver.answered() - before;
     match nowhere.failed() {
-        0 => Ok(per_second(answered, begun)),
+        0 => Ok(begun.rate(answered)),
         failed => Err(BenchError::Failed(failed)),
     }
 }
 
 /// MNS signatures a second on all processors, with nothing else to do.
-async fn signatures(signing: Arc<Signing>, processors: usize, phase: Duration) -> f64 {
+async fn signatures(signing: Arc<Signing>, processors: usize, phase: Duration) -> Rate {
     // As long as a string to sign is.
     let text = "x".repeat(600);
     let count = Arc::new(AtomicU64::new(0));
     let stop = Arc::new(AtomicBool::new(false));
-    let begun = Instant::now();
+    let begun = Begun::now();
     let threads: Vec<_> = (0..processors)
         .map(|_| {
             let (signing, text) = (signing.clone(), text.clone());
@@ -170,9 +187,32 @@ async fn signatures(signing: Arc<Signing>, processors: usize, phase: Duration) -
         // A thread that panicked counted nothing; the others did.
         let _ = thread.await;
     }
-    per_second(count.load(Ordering::Relaxed), begun)
+    begun.rate(count.load(Ordering::Relaxed))
 }
 
-fn per_second(count: u64, begun: Instant) -> f64 {
-    count as f64 / begun.elapsed().as_secs_f64().max(f64::MIN_POSITIVE)
+/// The beginning of a phase.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Instant,
+    used: Option<Duration>,
+}
+
+impl Begun {
+    fn now() -> Self {
+        Begun {
+            at: Instant::now(),
+            used: processor::used(),
+        }
+    }
+
+    /// What a count since the beginning comes to.
+    fn rate(self, count: u64) -> Rate {
+        let count = count as f64;
+        let used = processor::used().zip(self.used);
+        Rate {
+            per_second: count / self.at.elapsed().as_secs_f64().max(f64::MIN_POSITIVE),
+            processor_micros: used
+                .map(|(now, then)| now.saturating_sub(then).as_secs_f64() * 1e6 / count.max(1.0)),
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! A receiver that costs as little as one can: it finds the ends of requests and answers 204.
 
+use super::{Begun, Rate};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -45,9 +46,9 @@ impl Receiver {
     }
 
     /// Requests a second over this many connections with nothing in between.
-    pub(super) async fn floor(&self, phase: Duration, connections: usize) -> io::Result<f64> {
+    pub(super) async fn floor(&self, phase: Duration, connections: usize) -> io::Result<Rate> {
         let before = self.answered();
-        let begun = Instant::now();
+        let begun = Begun::now();
         let request: Arc<[u8]> = format!(
             "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {FLOOR_BODY}\r\n\r\n{}",
             "x".repeat(FLOOR_BODY)
@@ -61,7 +62,7 @@ impl Receiver {
             let request = request.clone();
             tasks.push(tokio::spawn(async move {
                 let mut answer = [0; ANSWER.len()];
-                while begun.elapsed() < phase {
+                while begun.at.elapsed() < phase {
                     stream.write_all(&request).await?;
                     stream.read_exact(&mut answer).await?;
                 }
@@ -71,7 +72,7 @@ impl Receiver {
         for task in tasks {
             task.await.map_err(io::Error::other)??;
         }
-        Ok(super::per_second(self.answered() - before, begun))
+        Ok(begun.rate(self.answered() - before))
     }
 }
 
