@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::output::{print_json, print_table, say};
+use carillon_deliver::bench::Rate;
 use clap::Args;
 use serde_json::json;
 use std::time::Duration;
@@ -29,20 +30,27 @@ impl BenchPushArgs {
             print_json(&json!(figures));
             return Ok(());
         }
-        let row = |what: &str, figure: f64| vec![what.to_owned(), format!("{figure:.0}")];
+        let row = |what: &str, rate: Rate| {
+            let cost = rate.processor_micros;
+            vec![
+                what.to_owned(),
+                format!("{:.0}", rate.per_second),
+                cost.map_or_else(|| "-".to_owned(), |micros| format!("{micros:.1}")),
+            ]
+        };
         print_table(
-            &["what", "a second"],
+            &["what", "a second", "processor us each"],
             vec![
                 row(
                     "the same bytes over the same connections, no HTTP client (floor)",
-                    figures.floor_per_second,
+                    figures.floor,
                 ),
-                row("unsigned pushes", figures.unsigned_per_second),
+                row("unsigned pushes", figures.unsigned),
                 row(
                     "signatures alone (floor of signed pushes)",
-                    figures.signatures_per_second,
+                    figures.signatures,
                 ),
-                row("signed pushes", figures.signed_per_second),
+                row("signed pushes", figures.signed),
             ],
         );
         say!(
@@ -50,6 +58,12 @@ impl BenchPushArgs {
             figures.signed_to_signatures * 100.0,
             figures.processors
         );
+        if let Some(ratio) = figures.signed_to_signatures_by_processor {
+            say!(
+                "by processor time, which a busy machine changes little: {:.0} %",
+                ratio * 100.0
+            );
+        }
         Ok(())
     }
 }
