@@ -78,6 +78,9 @@ pub(crate) async fn admit(
     scheme: Scheme,
 ) -> Result<Admitted, Refused> {
     let (parts, body) = request.into_parts();
+    service
+        .throttle
+        .take(service.settings.max_requests_per_second, service.now())?;
     let keys = &service.settings.access_keys;
     if keys.is_empty() {
         // Before the body is read: a page from elsewhere shall not even make us read.

@@ -48,6 +48,7 @@ mod queue;
 mod reply;
 mod rpc;
 mod service;
+mod throttle;
 
 pub use carillon_core::ruleset::Overlap;
 pub use error::Refused;

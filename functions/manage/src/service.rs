@@ -4,6 +4,7 @@ use crate::auth::Nonces;
 use crate::idempotency::Tokens;
 use crate::ledger::Ledger;
 use crate::metrics::Counters;
+use crate::throttle::Throttle;
 use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
     AttemptQuery, Certificates, Clock, DeadLetterAdmin, MetricsText, Publisher, QueueAdmin,
@@ -172,6 +173,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Largest request body, in bytes.
     pub max_body: usize,
+    /// Most requests a second, of all callers together; more are answered with 429. None: as many as come.
+    pub max_requests_per_second: Option<u32>,
 }
 
 impl Default for Settings {
@@ -185,6 +188,7 @@ impl Default for Settings {
             hosts: Vec::new(),
             // A batch of sixteen messages of 64 KiB is exactly this; XML round it is not worth more.
             max_body: 1024 * 1024,
+            max_requests_per_second: None,
         }
     }
 }
@@ -199,6 +203,8 @@ pub struct Service {
     pub(crate) ledger: Ledger,
     /// Nonces seen within the clock window: a replayed request is refused.
     pub(crate) nonces: Nonces,
+    /// Holds the rate of requests.
+    pub(crate) throttle: Throttle,
     /// Answers to requests that carried a ClientToken.
     pub(crate) tokens: Tokens,
     /// Numbers for `/metrics`.
@@ -212,6 +218,7 @@ impl Service {
         Service {
             ledger: Ledger::new(ports.rules.clone(), settings.limits.rules, settings.overlap),
             nonces: Nonces::default(),
+            throttle: Throttle::default(),
             tokens: Tokens::default(),
             counters: Counters::default(),
             decode: None,

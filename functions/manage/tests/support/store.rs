@@ -83,7 +83,9 @@ pub struct MemoryDead {
 }
 
 fn page<T: Clone>(items: Vec<T>, from: Option<&str>, limit: usize) -> Page<T> {
-    let start: usize = from.map_or(0, |from| from.parse().unwrap());
+    let start: usize = from
+        .map_or(0, |from| from.parse().unwrap_or(0))
+        .min(items.len());
     let end = (start + limit).min(items.len());
     Page {
         items: items[start..end].to_vec(),
