@@ -544,3 +544,23 @@ fn members(text: &str) -> String {
         format!("an object with members {}", names.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decoder::Hint;
+    use crate::settings::Settings;
+
+    /// The fast road is an optimisation that nothing else would miss.
+    #[test]
+    fn s3_s_own_notification_takes_the_fast_road() {
+        let body = include_str!("../../../events/ingest/bodies/s3-object-created-put.json");
+        let (hint, settings) = (Hint::default(), Settings::default());
+        let mut decoder = Decoder::new(&hint, &settings);
+        assert!(decoder.s3_fast(body));
+        assert_eq!(decoder.out.events.len(), 1);
+        let mut decoder = Decoder::new(&hint, &settings);
+        assert!(!decoder.s3_fast(&body.replace("2.1", "3.1")));
+        assert!(decoder.out.events.is_empty());
+    }
+}
