@@ -4,6 +4,11 @@
 
 mod common;
 
+use carillon_core::delivery::{Delivery, Notification};
+use carillon_core::envelope::Packer;
+use carillon_core::event::{Event, Timestamp};
+use carillon_core::rule::RuleName;
+use carillon_core::topic::auto_names;
 use carillon_ingest::{Hint, Settings, decode};
 use serde_json::json;
 
@@ -75,5 +80,69 @@ fn each_body_stands_in_the_readme_with_source_and_licence() {
             readme.contains(&format!("| {name} |")),
             "events/README.md has no line for {name}"
         );
+    }
+}
+
+/// Bodies whose events the samples of the later stages carry, each with the rule of `events/match/rules.json` that covers
+/// them.
+const LATER: &[(&str, &str)] = &[
+    ("s3-put.json", "photos"),
+    ("s3-tutorial-put.json", "event-notification-test-rule"),
+    ("oss-bucket-level.json", "DefaultEnRule"),
+    ("ses-pub-bounce.json", "failed-mail"),
+    ("job-superresolvevideo.json", "SuperResolveVideoRule"),
+    ("own-event.json", "invoices"),
+];
+
+fn events_of(name: &str) -> Vec<Event> {
+    let body = std::fs::read(common::top().join("events/ingest/bodies").join(name)).unwrap();
+    let hint = Hint {
+        received: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(),
+        ..Hint::default()
+    };
+    decode(&body, &hint, &Settings::default()).unwrap().events
+}
+
+#[test]
+fn later_stages_have_samples_of_what_reaches_them() {
+    let mut matching = common::Golden::new("../../events/match");
+    let mut delivering = common::Golden::new("../../events/deliver");
+    matching.keep("rules.json");
+    for (index, (name, rule)) in LATER.iter().enumerate() {
+        let events = events_of(name);
+        let mut packer = Packer::new();
+        let mut deliveries = Packer::new();
+        for event in &events {
+            packer.push(event).unwrap();
+            deliveries.push(&delivery(event, rule)).unwrap();
+        }
+        matching.check(name, &sqs_event("match", index, &packer.finish()[0]));
+        delivering.check(name, &sqs_event("deliver", index, &deliveries.finish()[0]));
+    }
+    matching.finish();
+    delivering.finish();
+}
+
+/// As match would make it, with the names that `carillon invoke` gives the topics of a rule file.
+fn delivery(event: &Event, rule: &str) -> Delivery {
+    let rule = RuleName::parse(rule).unwrap();
+    let names = auto_names(&event.product, &rule, Timestamp::default(), 0);
+    let topic = names.topic();
+    Delivery {
+        notification: Notification {
+            message_id: event.id.message_id(topic.as_str()),
+            product: event.product.clone(),
+            event_type: event.event_type.clone(),
+            resource: event.resource.clone(),
+            body: event.body.publish(rule.as_str()),
+            rule,
+            published: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(),
+            tag: None,
+        },
+        topic,
+        subscription: names.subscription(1),
+        version: 1,
+        attempts: 0,
+        history: Vec::new(),
     }
 }

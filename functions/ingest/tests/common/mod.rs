@@ -74,6 +74,11 @@ impl Golden {
         }
     }
 
+    /// A file of the folder that was written by hand.
+    pub fn keep(&mut self, name: &str) {
+        self.seen.insert(name.to_owned());
+    }
+
     pub fn finish(self) {
         for entry in fs::read_dir(&self.folder).unwrap() {
             let path = entry.unwrap().path();
