@@ -187,6 +187,16 @@ impl Signing {
         Some(format!("{}{}", self.settings.certificate_base, held.file))
     }
 
+    /// File name and PEM text of every certificate that receivers may ask for now, those that will sign soon included.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<(String, String)> {
+        let keys = self.keys();
+        let files = keys.document.mns.iter().map(|held| held.file.clone());
+        files
+            .filter_map(|file| Some((file.clone(), self.pem(&file)?)))
+            .collect()
+    }
+
     fn keys(&self) -> Arc<Keys> {
         self.keys
             .read()
