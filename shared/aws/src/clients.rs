@@ -1,0 +1,159 @@
+//! The service clients: one configuration, one connection pool, each client made when first used.
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use carillon_core::ports::StoreError;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Time to make a connection.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Time for one try of a request. Every call here moves a batch; none takes a second on a healthy day. A receive that
+/// waits for messages has its waiting time on top.
+pub(crate) const TRY: Duration = Duration::from_secs(5);
+/// Time for a request with all its tries.
+const REQUEST: Duration = Duration::from_secs(20);
+/// Tries of a request, the first included. Between them the SDK waits with exponential back-off and full jitter, and
+/// its token bucket stops retrying when most requests fail.
+const TRIES: u32 = 4;
+
+/// Makes service clients as they are needed, over one configuration and one pool of connections.
+#[derive(Debug)]
+pub struct Clients {
+    config: SdkConfig,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    secrets: OnceLock<aws_sdk_secretsmanager::Client>,
+    sns: OnceLock<aws_sdk_sns::Client>,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+}
+
+impl Clients {
+    /// Reads region, credentials and endpoint as every AWS tool does (environment, profile, container, instance), and
+    /// makes no request yet.
+    pub async fn connect() -> Self {
+        Self::over(Self::common().load().await)
+    }
+
+    /// The same, but for an emulator at this URL, with credentials that mean nothing.
+    pub async fn connect_to(endpoint: &str) -> Self {
+        let credentials =
+            aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "emulator");
+        let config = Self::common()
+            .endpoint_url(endpoint)
+            .region(aws_sdk_sqs::config::Region::from_static("us-east-1"))
+            .credentials_provider(credentials)
+            .load()
+            .await;
+        Self::over(config)
+    }
+
+    fn common() -> aws_config::ConfigLoader {
+        let http = Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT)
+                    .operation_attempt_timeout(TRY)
+                    .operation_timeout(REQUEST)
+                    .build(),
+            )
+    }
+
+    /// Makes a table of the form [`DynamoRules`](crate::DynamoRules) uses. The template makes it otherwise; this is for
+    /// tests and emulators.
+    ///
+    /// # Errors
+    /// What DynamoDB answers.
+    pub async fn make_table(&self, name: &str) -> Result<(), StoreError> {
+        let keys = [("pk", KeyType::Hash), ("sk", KeyType::Range)];
+        let mut request = self
+            .dynamodb()
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest);
+        for (key, kind) in keys {
+            let definition = AttributeDefinition::builder()
+                .attribute_name(key)
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+                .expect("name and type are set");
+            let element = KeySchemaElement::builder()
+                .attribute_name(key)
+                .key_type(kind)
+                .build()
+                .expect("name and type are set");
+            request = request
+                .attribute_definitions(definition)
+                .key_schema(element);
+        }
+        let sent = request.send().await;
+        sent.map(drop)
+            .map_err(|error| StoreError(format!("table {name:?}: {}", explain(&error))))
+    }
+
+    /// Clients over a configuration of the caller's: tests give one that talks to a double.
+    #[must_use]
+    pub fn over(config: SdkConfig) -> Self {
+        Clients {
+            config,
+            dynamodb: OnceLock::new(),
+            secrets: OnceLock::new(),
+            sns: OnceLock::new(),
+            sqs: OnceLock::new(),
+        }
+    }
+
+    /// DynamoDB.
+    #[must_use]
+    pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        self.dynamodb
+            .get_or_init(|| aws_sdk_dynamodb::Client::new(&self.config))
+    }
+
+    /// Secrets Manager.
+    #[must_use]
+    pub fn secrets(&self) -> &aws_sdk_secretsmanager::Client {
+        self.secrets
+            .get_or_init(|| aws_sdk_secretsmanager::Client::new(&self.config))
+    }
+
+    /// SNS.
+    #[must_use]
+    pub fn sns(&self) -> &aws_sdk_sns::Client {
+        self.sns
+            .get_or_init(|| aws_sdk_sns::Client::new(&self.config))
+    }
+
+    /// SQS.
+    #[must_use]
+    pub fn sqs(&self) -> &aws_sdk_sqs::Client {
+        self.sqs
+            .get_or_init(|| aws_sdk_sqs::Client::new(&self.config))
+    }
+}
+
+/// An SDK error as one line: code and message of the service where it answered, else what went wrong on the way.
+pub(crate) fn explain<E, R>(error: &aws_sdk_sqs::error::SdkError<E, R>) -> String
+where
+    E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    match error.as_service_error() {
+        Some(service) => match (service.code(), service.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_owned(),
+            _ => service.to_string(),
+        },
+        None => aws_sdk_sqs::error::DisplayErrorContext(error).to_string(),
+    }
+}

@@ -1,0 +1,503 @@
+//! Dead letters in the table, spread over sixteen partitions, newest first.
+//!
+//! | pk | sk | further attributes |
+//! |---|---|---|
+//! | `dead#<0-f>` | `<time>-<hash>`, which is the id | `doc`: the letter as JSON; `expires`: the table's time to live |
+//!
+//! They lie in the table and not in a queue of SQS, since an operator looks, filters and picks: a queue can do none of
+//! these, and hides what was looked at. What Lambda itself gave up on (a function that crashes on a record again and
+//! again) lies in the queues' own dead-letter queues, as SQS puts it there.
+
+use crate::store::{Item, explain_dynamo};
+use crate::world::{SystemClock, SystemRandom};
+use crate::{Clients, StageQueues};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use carillon_core::delivery::{DeadLetter, DeadLetterContent};
+use carillon_core::envelope::Packer;
+use carillon_core::event::IdentityHasher;
+use carillon_core::ports::{
+    Clock, DeadLetterAdmin, DeadLetterStore, KeptDeadLetter, OutgoingMessage, Page, Random,
+    Selection, Stage, StageSender, StoreError,
+};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Partitions: one takes about fifteen letters of 64 KiB a second (DynamoDB: 1 000 write units a second).
+const SHARDS: &str = "0123456789abcdef";
+/// Most items of a BatchWriteItem (DynamoDB quotas).
+const MAX_BATCH: usize = 25;
+/// Most bytes of one letter: DynamoDB takes items of 400 KB.
+const MAX_BYTES: usize = 380 * 1024;
+/// How often letters that DynamoDB did not take are sent again.
+const TRIES: u32 = 6;
+/// Letters of one shard that one query asks for.
+const STRIDE: usize = 100;
+
+/// The dead letters.
+#[derive(Clone, Debug)]
+pub struct DynamoDeadLetters {
+    client: Client,
+    table: String,
+    keep: Duration,
+    stages: Option<StageQueues>,
+}
+
+impl DynamoDeadLetters {
+    /// Dead letters in this table, kept for so many days.
+    #[must_use]
+    pub fn new(clients: &Clients, table: &str, days: u32) -> Self {
+        DynamoDeadLetters {
+            client: clients.dynamodb().clone(),
+            table: table.to_owned(),
+            keep: Duration::from_secs(u64::from(days) * 86_400),
+            stages: None,
+        }
+    }
+
+    /// The same, able to send letters again through these queues.
+    #[must_use]
+    pub fn with_stages(self, stages: StageQueues) -> Self {
+        DynamoDeadLetters {
+            stages: Some(stages),
+            ..self
+        }
+    }
+
+    fn item(&self, letter: &DeadLetter) -> Result<Item, StoreError> {
+        let doc = serde_json::to_string(letter).expect("a dead letter has only string keys");
+        if doc.len() > MAX_BYTES {
+            return Err(self.failed(
+                "keeping a dead letter",
+                &format!("it takes {} bytes, the limit is {MAX_BYTES}", doc.len()),
+            ));
+        }
+        let id = id_of(letter, &doc);
+        let expires = SystemClock.now().plus(self.keep).as_millis() / 1000;
+        Ok(Item::from([
+            ("pk".to_owned(), AttributeValue::S(partition(shard_of(&id)))),
+            ("sk".to_owned(), AttributeValue::S(id)),
+            ("doc".to_owned(), AttributeValue::S(doc)),
+            ("expires".to_owned(), AttributeValue::N(expires.to_string())),
+        ]))
+    }
+
+    async fn write(&self, mut requests: Vec<WriteRequest>, doing: &str) -> Result<(), StoreError> {
+        for attempt in 0..TRIES {
+            let answer = self
+                .client
+                .batch_write_item()
+                .request_items(&self.table, requests)
+                .send()
+                .await
+                .map_err(|error| self.failed(doing, &explain_dynamo(&error)))?;
+            requests = answer
+                .unprocessed_items
+                .unwrap_or_default()
+                .remove(&self.table)
+                .unwrap_or_default();
+            if requests.is_empty() {
+                return Ok(());
+            }
+            let spread = SystemRandom::default().draw() % 50;
+            tokio::time::sleep(Duration::from_millis((50 << attempt) + spread)).await;
+        }
+        Err(self.failed(doing, "the table did not take everything: it is throttled"))
+    }
+
+    /// Letters of one shard, newest first, at most [`STRIDE`], before (not including) `below`.
+    async fn stride(
+        &self,
+        shard: char,
+        above: &str,
+        below: &str,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :above AND :below")
+            .expression_attribute_values(":pk", AttributeValue::S(partition(shard)))
+            .expression_attribute_values(":above", AttributeValue::S(above.to_owned()))
+            .expression_attribute_values(":below", AttributeValue::S(below.to_owned()))
+            .scan_index_forward(false)
+            .limit(i32::try_from(STRIDE).expect("a hundred"))
+            .send()
+            .await
+            .map_err(|error| self.failed("listing dead letters", &explain_dynamo(&error)))?;
+        answer
+            .items
+            .unwrap_or_default()
+            .iter()
+            .filter(|item| text(item, "sk") != below)
+            .map(|item| self.read(item))
+            .collect()
+    }
+
+    fn read(&self, item: &Item) -> Result<KeptDeadLetter, StoreError> {
+        let id = text(item, "sk").to_owned();
+        let letter = serde_json::from_str(text(item, "doc")).map_err(|error| {
+            self.failed(&format!("reading dead letter {id:?}"), &error.to_string())
+        })?;
+        Ok(KeptDeadLetter { id, letter })
+    }
+
+    fn failed(&self, doing: &str, why: &str) -> StoreError {
+        StoreError(format!("table {:?}, {doing}: {why}", self.table))
+    }
+}
+
+fn text<'a>(item: &'a Item, name: &str) -> &'a str {
+    item.get(name)
+        .and_then(|value| value.as_s().ok())
+        .map_or("", String::as_str)
+}
+
+/// Time first, so that ids sort by it; then what tells letters of one millisecond apart. The same letter kept twice has
+/// the same id.
+fn id_of(letter: &DeadLetter, doc: &str) -> String {
+    let hash = IdentityHasher::new("dead letter").part(doc).finish();
+    let hash = hash.message_id("").to_string().to_ascii_lowercase();
+    format!("{}-{}", time_of(letter.at.as_millis()), &hash[..16])
+}
+
+fn time_of(millis: i64) -> String {
+    format!("{:014}", millis.clamp(0, 99_999_999_999_999))
+}
+
+/// The shard is the id's last digit, a digit of the hash.
+fn shard_of(id: &str) -> char {
+    id.chars().next_back().unwrap_or('0')
+}
+
+fn partition(shard: char) -> String {
+    format!("dead#{shard}")
+}
+
+fn selected(selection: &Selection, letter: &DeadLetter) -> bool {
+    fn fits<T: PartialEq>(wanted: &Option<T>, held: Option<&T>) -> bool {
+        wanted.as_ref().is_none_or(|wanted| held == Some(wanted))
+    }
+    let delivery = match &letter.content {
+        DeadLetterContent::Delivery(delivery) => Some(delivery),
+        DeadLetterContent::Record { .. } => None,
+    };
+    let notification = delivery.map(|held| &held.notification);
+    fits(
+        &selection.message_id,
+        notification.map(|held| &held.message_id),
+    ) && fits(&selection.product, notification.map(|held| &held.product))
+        && fits(&selection.rule, notification.map(|held| &held.rule))
+        && fits(&selection.topic, delivery.map(|held| &held.topic))
+        && fits(
+            &selection.subscription,
+            delivery.map(|held| &held.subscription),
+        )
+        && selection.since.is_none_or(|since| letter.at >= since)
+        && selection.until.is_none_or(|until| letter.at < until)
+}
+
+#[async_trait::async_trait]
+impl DeadLetterStore for DynamoDeadLetters {
+    async fn put(&self, letters: Vec<DeadLetter>) -> Result<(), StoreError> {
+        let mut items = letters
+            .iter()
+            .map(|letter| self.item(letter))
+            .collect::<Result<Vec<Item>, _>>()?;
+        // One request names no item twice.
+        items.sort_by(|a, b| text(a, "sk").cmp(text(b, "sk")));
+        items.dedup_by(|a, b| text(a, "sk") == text(b, "sk"));
+        for chunk in items.chunks(MAX_BATCH) {
+            let requests = chunk.iter().map(|item| {
+                let put = PutRequest::builder()
+                    .set_item(Some(item.clone()))
+                    .build()
+                    .expect("the item is set");
+                WriteRequest::builder().put_request(put).build()
+            });
+            self.write(requests.collect(), "keeping dead letters")
+                .await?;
+        }
+        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        crate::metrics::emit(&crate::metrics::line(
+            SystemClock.now(),
+            &[&[]],
+            &[],
+            &[("DeadLetters", count, "Count")],
+        ));
+        Ok(())
+    }
+}
+
+/// What sending a letter again is: the stage, and the message.
+fn again(letter: &DeadLetter) -> Result<(Stage, OutgoingMessage), StoreError> {
+    match &letter.content {
+        DeadLetterContent::Delivery(delivery) => {
+            let mut packer = Packer::new();
+            let fits = packer.push(&delivery.as_ref().clone().renewed());
+            fits.map_err(|error| StoreError(error.to_string()))?;
+            let body = packer.finish().pop().unwrap_or_default();
+            // As match groups them, so that a large redrive holds up no other subscription.
+            let group = format!("{}/{}", delivery.topic, delivery.subscription);
+            let message = OutgoingMessage {
+                group: Some(group),
+                ..OutgoingMessage::new(body)
+            };
+            Ok((Stage::Deliver, message))
+        }
+        DeadLetterContent::Record { stage, body } => {
+            let stages = [Stage::Ingest, Stage::Match, Stage::Deliver];
+            let stage = stages.into_iter().find(|held| held.as_str() == stage);
+            let stage = stage.ok_or_else(|| {
+                StoreError("a dead letter names a stage that this release does not know".to_owned())
+            })?;
+            Ok((stage, OutgoingMessage::new(body.clone())))
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl DeadLetterAdmin for DynamoDeadLetters {
+    async fn list(
+        &self,
+        selection: &Selection,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<KeptDeadLetter>, StoreError> {
+        let above = time_of(selection.since.map_or(0, |since| since.as_millis()));
+        // `~` sorts behind every digit and hyphen; an id of the time `until` itself sorts behind the bare time.
+        let newest = selection
+            .until
+            .map_or_else(|| "~".to_owned(), |until| time_of(until.as_millis()));
+        let start = match from {
+            Some(from) if from < newest.as_str() => from.to_owned(),
+            _ => newest,
+        };
+        if above >= start {
+            return Ok(Page {
+                items: Vec::new(),
+                next: None,
+            });
+        }
+        let mut shards: Vec<Shard> = SHARDS
+            .chars()
+            .map(|name| Shard::new(name, &start))
+            .collect();
+        let mut items = Vec::new();
+        loop {
+            let mut fills = JoinSet::new();
+            for (index, shard) in shards.iter().enumerate().filter(|(_, shard)| shard.wants()) {
+                let (store, name) = (self.clone(), shard.name);
+                let (above, below) = (above.clone(), shard.below.clone());
+                fills.spawn(async move { (index, store.stride(name, &above, &below).await) });
+            }
+            while let Some(fill) = fills.join_next().await {
+                let (index, stride) = fill.map_err(|error| StoreError(error.to_string()))?;
+                shards[index].fill(stride?);
+            }
+            // The newest of all shards' newest; each shard is either filled or at its end.
+            while shards.iter().all(|shard| !shard.wants()) {
+                let newest = shards
+                    .iter_mut()
+                    .filter(|shard| !shard.held.is_empty())
+                    .max_by(|a, b| a.held[0].id.cmp(&b.held[0].id));
+                let Some(letter) = newest.and_then(|shard| shard.held.pop_front()) else {
+                    return Ok(Page { items, next: None });
+                };
+                if items.len() == limit {
+                    // One more exists: the next page begins below the last of this one.
+                    let next = items.last().map(|last: &KeptDeadLetter| last.id.clone());
+                    if selected(selection, &letter.letter) {
+                        return Ok(Page { items, next });
+                    }
+                } else if selected(selection, &letter.letter) {
+                    items.push(letter);
+                }
+            }
+        }
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<KeptDeadLetter>, StoreError> {
+        if id.is_empty() {
+            return Ok(None);
+        }
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(partition(shard_of(id))))
+            .key("sk", AttributeValue::S(id.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| self.failed("reading a dead letter", &explain_dynamo(&error)))?;
+        answer.item.map(|item| self.read(&item)).transpose()
+    }
+
+    async fn delete(&self, ids: &[String]) -> Result<usize, StoreError> {
+        let mut deletes = JoinSet::new();
+        let mut gone = 0;
+        let mut waiting = ids.iter().filter(|id| !id.is_empty()).cloned();
+        loop {
+            while deletes.len() < 16
+                && let Some(id) = waiting.next()
+            {
+                let store = self.clone();
+                deletes.spawn(async move {
+                    store
+                        .client
+                        .delete_item()
+                        .table_name(&store.table)
+                        .key("pk", AttributeValue::S(partition(shard_of(&id))))
+                        .key("sk", AttributeValue::S(id))
+                        .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
+                        .send()
+                        .await
+                        .map(|answer| answer.attributes.is_some_and(|held| !held.is_empty()))
+                        .map_err(|error| {
+                            store.failed("deleting a dead letter", &explain_dynamo(&error))
+                        })
+                });
+            }
+            match deletes.join_next().await {
+                None => return Ok(gone),
+                Some(done) => {
+                    gone += usize::from(done.map_err(|error| StoreError(error.to_string()))??);
+                }
+            }
+        }
+    }
+
+    async fn redrive(&self, ids: &[String]) -> Result<usize, StoreError> {
+        let Some(stages) = &self.stages else {
+            return Err(self.failed(
+                "sending dead letters again",
+                "this process has no queues to send to",
+            ));
+        };
+        let mut count = 0;
+        for chunk in ids.chunks(MAX_BATCH) {
+            let mut letters = Vec::with_capacity(chunk.len());
+            for id in chunk {
+                if let Some(kept) = self.get(id).await? {
+                    let (stage, message) = again(&kept.letter)?;
+                    letters.push((kept.id, stage, message));
+                }
+            }
+            let mut sent = Vec::with_capacity(letters.len());
+            let mut refused = None;
+            for stage in [Stage::Ingest, Stage::Match, Stage::Deliver] {
+                let (ids, messages): (Vec<String>, Vec<OutgoingMessage>) = letters
+                    .iter()
+                    .filter(|(_, held, _)| *held == stage)
+                    .map(|(id, _, message)| (id.clone(), message.clone()))
+                    .unzip();
+                if ids.is_empty() {
+                    continue;
+                }
+                for (id, result) in ids.into_iter().zip(stages.send(stage, messages).await) {
+                    match result {
+                        Ok(()) => sent.push(id),
+                        Err(error) => refused = Some(error),
+                    }
+                }
+            }
+            // First sent, then deleted: what dies between the two is sent twice, under the same message id.
+            self.delete(&sent).await?;
+            count += sent.len();
+            if let Some(error) = refused {
+                return Err(self.failed(
+                    "sending dead letters again",
+                    &format!("{count} were sent, then: {error}"),
+                ));
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// One shard while a page is made.
+struct Shard {
+    name: char,
+    below: String,
+    held: VecDeque<KeptDeadLetter>,
+    ended: bool,
+}
+
+impl Shard {
+    fn new(name: char, below: &str) -> Self {
+        Shard {
+            name,
+            below: below.to_owned(),
+            held: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    fn wants(&self) -> bool {
+        self.held.is_empty() && !self.ended
+    }
+
+    fn fill(&mut self, stride: Vec<KeptDeadLetter>) {
+        match stride.last() {
+            Some(last) => self.below.clone_from(&last.id),
+            None => self.ended = true,
+        }
+        self.held = stride.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carillon_core::event::Timestamp;
+
+    fn record(at: i64, body: &str) -> DeadLetter {
+        DeadLetter {
+            at: Timestamp::from_millis(at),
+            reason: "why".to_owned(),
+            content: DeadLetterContent::Record {
+                stage: "match".to_owned(),
+                body: body.to_owned(),
+            },
+        }
+    }
+
+    fn id(at: i64, body: &str) -> String {
+        let letter = record(at, body);
+        id_of(&letter, &serde_json::to_string(&letter).unwrap())
+    }
+
+    #[test]
+    fn ids_sort_by_time_are_equal_for_equal_letters_and_name_their_shard() {
+        assert!(id(999, "z") < id(1_000, "a"));
+        assert!(id(9_999_999_999_999, "z") < id(10_000_000_000_000, "a"));
+        assert_eq!(id(5, "a"), id(5, "a"));
+        assert_ne!(id(5, "a"), id(5, "b"));
+        let one = id(5, "a");
+        assert!(one.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+        assert!(SHARDS.contains(shard_of(&one)));
+    }
+
+    #[test]
+    fn a_record_belongs_to_selections_that_ask_for_no_rule() {
+        let letter = record(5, "a");
+        assert!(selected(&Selection::default(), &letter));
+        let since = |at| Selection {
+            since: Some(Timestamp::from_millis(at)),
+            ..Selection::default()
+        };
+        assert!(selected(&since(5), &letter) && !selected(&since(6), &letter));
+        let until = |at| Selection {
+            until: Some(Timestamp::from_millis(at)),
+            ..Selection::default()
+        };
+        assert!(selected(&until(6), &letter) && !selected(&until(5), &letter));
+        let rule = Selection {
+            rule: carillon_core::rule::RuleName::parse("r").ok(),
+            ..Selection::default()
+        };
+        assert!(!selected(&rule, &letter));
+    }
+}

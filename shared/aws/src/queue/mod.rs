@@ -1,0 +1,12 @@
+//! SQS: the queues between the stages, and the queues of users.
+
+mod admin;
+mod batch;
+mod consume;
+mod names;
+mod send;
+mod text;
+
+pub use batch::{MAX_ENTRIES, MAX_REQUEST_BYTES, requests, sqs_delay};
+pub use names::Queues;
+pub use send::StageQueues;
