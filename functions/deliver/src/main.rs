@@ -1,0 +1,149 @@
+//! The deliver stage as a Lambda function.
+
+use carillon_aws::lambda::{Error, serve, start_log};
+use carillon_aws::{
+    AttemptLines, CertificateShelf, Clients, DynamoDeadLetters, DynamoRules, Queues, Secret,
+    Settings, StageQueues, SystemClock, SystemRandom,
+};
+use carillon_core::ports::StoreError;
+use carillon_core::push::guard::AddressGuard;
+use carillon_core::ruleset::SnapshotCache;
+use carillon_deliver::dial::{Dialler, DiallerSettings};
+use carillon_deliver::signing::{KeyStore, Signing, SigningSettings};
+use carillon_deliver::{Memory, NoSigner, Ports, Signer, handle};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often the keys are fetched again: a rotation by another process is seen within this time, long before the new key
+/// signs.
+const KEYS_FRESH: Duration = Duration::from_secs(120);
+
+/// The key document in Secrets Manager.
+struct Document(Secret);
+
+#[async_trait::async_trait]
+impl KeyStore for Document {
+    async fn load(&self) -> Result<Option<String>, StoreError> {
+        self.0.read().await
+    }
+
+    async fn create(&self, document: &str) -> Result<(), StoreError> {
+        self.0.create(document).await
+    }
+
+    async fn replace(&self, document: &str) -> Result<(), StoreError> {
+        self.0.write(document).await
+    }
+}
+
+/// The keys, and the shelf their certificates are served from.
+struct Keys {
+    document: Document,
+    shelf: CertificateShelf,
+    signing: Signing,
+    fetched: Mutex<Instant>,
+}
+
+impl Keys {
+    async fn open(clients: &Clients, settings: &Settings) -> Result<Self, Error> {
+        let document = Document(Secret::new(clients, &settings.signing_secret));
+        let signing_settings = SigningSettings {
+            mns: true,
+            webhooks: true,
+            certificate_base: format!("{}/certs/", settings.certificates_url),
+        };
+        let keys = Keys {
+            signing: Signing::open(&document, Arc::new(SystemClock), signing_settings).await?,
+            shelf: CertificateShelf::new(clients, &settings.table),
+            document,
+            fetched: Mutex::new(Instant::now()),
+        };
+        keys.show().await?;
+        Ok(keys)
+    }
+
+    /// Puts the certificates where receivers find them, before any push names them.
+    async fn show(&self) -> Result<(), Error> {
+        for (file, pem) in self.signing.certificates() {
+            self.shelf.put(&file, &pem).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_fresh(&self) {
+        {
+            let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+            if fetched.elapsed() < KEYS_FRESH {
+                return;
+            }
+            *fetched = Instant::now();
+        }
+        let fresh = async {
+            self.signing.reload(&self.document).await?;
+            self.show().await
+        };
+        if let Err(error) = fresh.await {
+            tracing::warn!(%error, "the signing keys could not be fetched again; the ones at hand go on signing");
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Signer for Keys {
+    async fn sign(
+        &self,
+        what: carillon_deliver::ToSign<'_>,
+        headers: &mut carillon_core::push::headers::Headers,
+    ) -> Result<(), carillon_deliver::SigningError> {
+        self.signing.sign(what, headers).await
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_log();
+    let settings = Settings::from_environment()?;
+    let clients = Clients::connect().await;
+    let keys = if settings.signing_secret.is_empty() {
+        None
+    } else {
+        Some(Arc::new(Keys::open(&clients, &settings).await?))
+    };
+    let signer: Arc<dyn Signer> = match &keys {
+        Some(keys) => keys.clone(),
+        None => Arc::new(NoSigner),
+    };
+    let stages = StageQueues::new(&clients, settings.stages.clone());
+    let rules = Arc::new(DynamoRules::new(&clients, &settings.table));
+    let days = settings.dead_letter_days;
+    let ports = Ports {
+        snapshots: Arc::new(SnapshotCache::new(rules)),
+        stages: Arc::new(stages.clone()),
+        queues: Arc::new(Queues::new(&clients, &settings.queue_prefix)),
+        http: Arc::new(Dialler::new(DiallerSettings {
+            guard: AddressGuard::allowing(settings.allow_endpoints.clone()),
+            ..DiallerSettings::default()
+        })),
+        dead_letters: Arc::new(DynamoDeadLetters::new(&clients, &settings.table, days)),
+        attempts: Arc::new(AttemptLines::new(Arc::new(SystemClock))),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom::default()),
+        signer,
+        memory: Arc::new(Memory::default()),
+        settings: carillon_deliver::Settings {
+            account: settings.account,
+            whole_second_delays: true,
+            // A line for each success would cost more than all requests together; counts and failures stay.
+            log_one_success_in: 100,
+            ..carillon_deliver::Settings::default()
+        },
+    };
+    let (ports, keys) = (&ports, &keys);
+    serve(stages, |batch| async move {
+        if let Some(keys) = keys {
+            keys.keep_fresh().await;
+        }
+        handle(ports, &batch).await
+    })
+    .await
+}

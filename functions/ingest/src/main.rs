@@ -1,0 +1,32 @@
+//! The ingest stage as a Lambda function.
+
+use carillon_aws::lambda::{Error, serve, start_log};
+use carillon_aws::metrics::CountingStages;
+use carillon_aws::{Clients, DynamoDeadLetters, Settings, StageQueues, SystemClock};
+use carillon_ingest::{Ports, handle};
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_log();
+    let settings = Settings::from_environment()?;
+    let clients = Clients::connect().await;
+    let stages = StageQueues::new(&clients, settings.stages.clone());
+    let clock = Arc::new(SystemClock);
+    let ports = Ports {
+        stages: Arc::new(CountingStages::new(Arc::new(stages.clone()), clock.clone())),
+        dead_letters: Arc::new(DynamoDeadLetters::new(
+            &clients,
+            &settings.table,
+            settings.dead_letter_days,
+        )),
+        clock,
+        settings: Arc::new(carillon_ingest::Settings {
+            account: settings.account,
+            region: settings.region,
+            ..carillon_ingest::Settings::default()
+        }),
+    };
+    let ports = &ports;
+    serve(stages, |batch| async move { handle(ports, &batch).await }).await
+}

@@ -1,0 +1,34 @@
+//! The match stage as a Lambda function.
+
+use carillon_aws::lambda::{Error, serve, start_log};
+use carillon_aws::{Clients, DynamoDeadLetters, DynamoRules, Settings, StageQueues, SystemClock};
+use carillon_core::ruleset::SnapshotCache;
+use carillon_match::{Ports, handle};
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_log();
+    let settings = Settings::from_environment()?;
+    let clients = Clients::connect().await;
+    let stages = StageQueues::new(&clients, settings.stages.clone());
+    let ports = Ports {
+        snapshots: Arc::new(SnapshotCache::new(Arc::new(DynamoRules::new(
+            &clients,
+            &settings.table,
+        )))),
+        stages: Arc::new(stages.clone()),
+        dead_letters: Arc::new(DynamoDeadLetters::new(
+            &clients,
+            &settings.table,
+            settings.dead_letter_days,
+        )),
+        clock: Arc::new(SystemClock),
+    };
+    // The first load of the rules falls into the time that Lambda gives for starting, beside the first batch's way here.
+    if let Err(error) = ports.snapshots.current().await {
+        tracing::warn!(%error, "the rules could not be read yet");
+    }
+    let ports = &ports;
+    serve(stages, |batch| async move { handle(ports, &batch).await }).await
+}
