@@ -1,0 +1,48 @@
+# The cloud form: included by the Makefile. Everything here runs on this machine alone, `deploy` excepted.
+
+CLOUD_VENV := .venv
+CLOUD_FUNCTIONS := ingest match deliver manage
+CLOUD_FEATURES := carillon-ingest/aws,carillon-match/aws,carillon-deliver/aws,carillon-manage/aws
+# Lambda's processors are of two kinds; binaries of this machine's kind are what can be tested here.
+CLOUD_PROFILE ?= dev
+CLOUD_OUT := target/$(if $(filter dev,$(CLOUD_PROFILE)),debug,$(CLOUD_PROFILE))
+STACK ?= carillon
+PARAMETERS ?=
+
+.PHONY: test-cloud deploy template-checks functions lint-cloud
+
+$(CLOUD_VENV)/emulator/.installed: tests/cloud/requirements-emulator.txt
+	$(PYTHON) -m venv $(CLOUD_VENV)/emulator
+	$(CLOUD_VENV)/emulator/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# A venv of its own: the two want different versions of botocore.
+$(CLOUD_VENV)/sam/.installed: tests/cloud/requirements-sam.txt
+	$(PYTHON) -m venv $(CLOUD_VENV)/sam
+	$(CLOUD_VENV)/sam/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+functions: ## the four functions, each as target/lambda/<name>/bootstrap
+	$(CARGO) build --locked --profile $(CLOUD_PROFILE) --bins \
+		$(foreach f,$(CLOUD_FUNCTIONS),-p carillon-$(f)) --features $(CLOUD_FEATURES)
+	for f in $(CLOUD_FUNCTIONS); do \
+		mkdir -p target/lambda/carillon-$$f && \
+		strip -o target/lambda/carillon-$$f/bootstrap $(CLOUD_OUT)/carillon-$$f || exit 1; \
+	done
+
+template-checks: $(CLOUD_VENV)/sam/.installed $(CLOUD_VENV)/emulator/.installed ## template.yaml by cfn-lint, sam validate and our own rules
+	$(CLOUD_VENV)/emulator/bin/python tests/cloud/check_template.py
+	$(CLOUD_VENV)/sam/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(CLOUD_VENV)/sam/bin/sam validate --lint --template-file template.yaml
+
+test-cloud: functions template-checks ## the real template on an emulator, end to end, on loopback
+	$(CLOUD_VENV)/emulator/bin/python tests/cloud/run.py \
+		--emulator $(CLOUD_VENV)/emulator/bin/ministack --sam $(CLOUD_VENV)/sam/bin/sam
+
+lint-cloud: ## lints of what only the functions compile
+	$(CARGO) clippy --locked --all-targets --quiet -p carillon-aws $(foreach f,$(CLOUD_FUNCTIONS),-p carillon-$(f)) \
+		-p carillon-tests --features carillon-aws/lambda,carillon-tests/aws,$(CLOUD_FEATURES) -- -D warnings
+
+deploy: CLOUD_PROFILE := release
+deploy: functions ## to AWS, with the credentials at hand: make deploy STACK=name PARAMETERS="Key=Value ..."
+	sam deploy --template-file template.yaml --stack-name $(STACK) $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
