@@ -1,6 +1,6 @@
 # The cloud form: included by the Makefile. Everything here runs on this machine alone, `deploy` excepted.
 
-CLOUD_VENV := .venv
+CLOUD_VENV ?= target/cloud
 CLOUD_FUNCTIONS := ingest match deliver manage
 CLOUD_FEATURES := carillon-ingest/aws,carillon-match/aws,carillon-deliver/aws,carillon-manage/aws
 # Lambda's processors are of two kinds; binaries of this machine's kind are what can be tested here.
