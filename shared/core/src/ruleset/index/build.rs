@@ -74,9 +74,14 @@ struct Builder<'r> {
 /// Builds the index of the enabled rules.
 pub(in crate::ruleset) fn build(rules: &[Arc<Rule>]) -> Index {
     let mut builder = Builder::default();
-    builder.drafts.reserve(rules.len());
-    builder.by_hash.reserve(rules.len());
-    builder.entries.reserve(rules.len());
+    let patterns = rules.iter().map(|rule| match &rule.resources {
+        Resources::All => 0,
+        Resources::AnyOf(alternatives) => alternatives.len(),
+    });
+    let patterns = patterns.sum();
+    builder.drafts.reserve(patterns);
+    builder.by_hash.reserve(patterns);
+    builder.entries.reserve(patterns);
     let mut scratch = Vec::new();
     for (number, rule) in rules.iter().enumerate() {
         if !rule.enabled {
