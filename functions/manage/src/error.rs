@@ -1,9 +1,12 @@
 //! Refusals, as the caller meets them.
 //!
 //! Every refusal has an HTTP status, a code in the vendor's style, and a message for a person: what, which rule and
-//! field, which value, what to do. Codes that the vendor publishes are used where they fit (MNS help, "Error codes");
-//! those of our own are `EventRuleAlreadyExist`, `EventRuleConflict`, `EventRuleNotExist`, `EventRuleExceedLimit`,
-//! `DeadLetterNotExist`, `TopicInUse`, `RequestTooLarge` and `IdempotentParameterMismatch`.
+//! field, which value, what to do. Codes that the vendor publishes are used where they fit (MNS help, "Error codes", and
+//! those of its OpenAPI gateway: `InvalidAction.NotFound`, `InvalidVersion`, `SignatureNonceUsed`,
+//! `IdempotentParameterMismatch`, `UnsupportedOperation`, `ServiceUnavailable`); those of our own are
+//! `EventRuleAlreadyExist`, `EventRuleConflict`, `EventRuleNotExist`, `EventRuleExceedLimit`, `QueueExceedLimit`,
+//! `TopicExceedLimit`, `SubscriptionExceedLimit`, `TopicInUse`, `DeadLetterNotExist`, `MessageTooLarge`,
+//! `RequestTooLarge`, `MissingAction`, `NotFound` and `MethodNotAllowed`.
 
 use carillon_core::ports::{CommitError, QueueError, StoreError};
 use carillon_core::rule::{Fault, RuleName};

@@ -557,6 +557,19 @@ async fn queue_interface(golden: &mut Golden) {
         .http("queue.DeleteMessage.void", "DELETE", &target, &[], "")
         .await;
 
+    golden
+        .http("queue.DeleteMessage.missing", "DELETE", messages, &[], "")
+        .await;
+    golden
+        .http(
+            "queue.ChangeMessageVisibility.missing",
+            "PUT",
+            &target,
+            &[],
+            "",
+        )
+        .await;
+
     let two = format!(
         r#"<Messages xmlns="{XMLNS}"><Message><MessageBody>first</MessageBody></Message><Message><MessageBody>second</MessageBody></Message></Messages>"#
     );

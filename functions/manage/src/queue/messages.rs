@@ -45,13 +45,9 @@ pub(super) async fn send(
         vec![&root]
     };
     check_count(elements.len(), "Message")?;
-    let held = service.ports.queues.get(queue).await?;
-    let delay = held.attributes.delay_seconds;
     // What is wrong with one message of a batch is that message's affair alone.
-    let read: Vec<Result<OutgoingMessage, Refused>> = elements
-        .iter()
-        .map(|element| outgoing(element, delay))
-        .collect();
+    let read: Vec<Result<OutgoingMessage, Refused>> =
+        elements.iter().map(|element| outgoing(element)).collect();
     let digests: Vec<Option<String>> = read
         .iter()
         .map(|read| read.as_ref().ok().map(|message| md5_hex(&message.body)))
@@ -131,7 +127,7 @@ fn check_count(count: usize, what: &str) -> Result<(), Refused> {
     ))
 }
 
-fn outgoing(element: &Element, queue_delay: u32) -> Result<OutgoingMessage, Refused> {
+fn outgoing(element: &Element) -> Result<OutgoingMessage, Refused> {
     let body = element.child("MessageBody").filter(|body| !body.is_empty());
     let body = body.ok_or_else(|| {
         Refused::new(
@@ -151,7 +147,8 @@ fn outgoing(element: &Element, queue_delay: u32) -> Result<OutgoingMessage, Refu
             ));
         }
     }
-    let delay = number(element, "DelaySeconds", 0..=604_800)?.unwrap_or(queue_delay);
+    // Zero leaves it to the queue's own delay, which the sender knows.
+    let delay = number(element, "DelaySeconds", 0..=604_800)?.unwrap_or(0);
     let priority = number(element, "Priority", 1..=16)?;
     Ok(OutgoingMessage {
         body: body.to_owned(),
@@ -259,7 +256,7 @@ pub(super) async fn delete(
         return Ok(Answer::empty(204));
     }
     if request.body.is_empty() {
-        return Err(Refused::missing("ReceiptHandle"));
+        return Err(missing_handle());
     }
     let root = read::document(&request.body)?;
     let receipts: Vec<Receipt> = root
@@ -290,6 +287,15 @@ pub(super) async fn delete(
     Ok(Answer::xml(404, document))
 }
 
+/// The vendor has a code for this alone (MNS help, "Error codes"), and another for a missing timeout.
+fn missing_handle() -> Refused {
+    Refused::new(
+        400,
+        "MissingReceiptHandle",
+        "ReceiptHandle is missing: give it in the query, or several in the body",
+    )
+}
+
 /// `PUT .../messages?ReceiptHandle&VisibilityTimeout`: gives the handle to use from now on, and when the message becomes
 /// visible again.
 pub(super) async fn change_visibility(
@@ -297,13 +303,17 @@ pub(super) async fn change_visibility(
     query: &Query<'_>,
     queue: &QueueName,
 ) -> Result<Answer, Refused> {
-    let handle = query
-        .text("ReceiptHandle")
-        .ok_or_else(|| Refused::missing("ReceiptHandle"))?;
+    let handle = query.text("ReceiptHandle").ok_or_else(missing_handle)?;
     // MNS bounds it from 1; 0 is taken too, as SQS does: give the message back at once.
     let seconds = query
         .number("VisibilityTimeout", 0..=43_200)?
-        .ok_or_else(|| Refused::missing("VisibilityTimeout"))?;
+        .ok_or_else(|| {
+            Refused::new(
+                400,
+                "MissingVisibilityTimeout",
+                "VisibilityTimeout is missing: give it in the query, in seconds",
+            )
+        })?;
     let visibility = Duration::from_secs(u64::from(seconds));
     let (receipt, visible) = service
         .ports

@@ -70,7 +70,13 @@ impl QueueSender for MemoryQueues {
                     }
                     *counter += 1;
                     let id = format!("{counter:032X}");
-                    let visible = now.plus(outgoing.delay);
+                    let standard = Duration::from_secs(u64::from(held.attributes.delay_seconds));
+                    let delay = if outgoing.delay.is_zero() {
+                        standard
+                    } else {
+                        outgoing.delay
+                    };
+                    let visible = now.plus(delay);
                     held.messages.push(Held {
                         message: Message {
                             id: id.clone(),

@@ -10,7 +10,8 @@ use std::time::Duration;
 pub struct OutgoingMessage {
     /// The body, exactly.
     pub body: String,
-    /// Invisible for this long first. SQS allows whole seconds up to 900.
+    /// Invisible for this long first; zero: as long as the queue's own `DelaySeconds` says. SQS allows whole seconds up to
+    /// 900.
     pub delay: Duration,
     /// Fair-queue group (SQS `MessageGroupId` on a standard queue): one group's backlog does not hold up another's.
     pub group: Option<String>,
