@@ -17,7 +17,7 @@ run: ## the tutorials, end to end, on a temporary store
 up: ## the whole service on this machine, on 127.0.0.1:9324
 	$(CARGO) run --quiet --locked --release --bin carillon -- up
 
-test: lint unit doc sdk signatures ## everything a change must pass
+test: lint unit doc sdk signatures template-checks ## everything a change must pass
 	@echo "all tests passed"
 
 lint: ## formatting and lints, warnings denied
@@ -43,6 +43,8 @@ sdk: $(SDK)/installed ## the vendor's unpatched SDKs against `carillon up`
 
 signatures: ## our signatures, verified by libraries in Python, JavaScript and Rust
 	sh tests/signatures/run.sh
+
+include tests/cloud/cloud.mk
 
 sim: ## the long form of the randomised tests
 	CARILLON_LONG=1 $(CARGO) test --locked --workspace --release --quiet -- --include-ignored
