@@ -35,6 +35,7 @@
 mod coverage;
 mod decoder;
 mod detect;
+mod detect_own;
 mod error;
 mod handle;
 mod lenient;
