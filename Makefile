@@ -39,7 +39,7 @@ $(SDK)/installed: tests/sdk/requirements.txt
 
 sdk: $(SDK)/installed ## the vendor's unpatched SDKs against `carillon up`
 	$(CARGO) build --locked --quiet --bin carillon
-	$(SDK)/bin/python tests/sdk/run.py target/debug/carillon
+	$(SDK)/bin/python tests/sdk/run.py
 
 signatures: ## our signatures, verified by libraries in Python, JavaScript and Rust
 	sh tests/signatures/run.sh

@@ -10,10 +10,11 @@ pub(crate) use settings::{KeyArg, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::offline::OverlapArg;
 use crate::output::say;
+use carillon_core::rule::Limits;
 use clap::{Args, ValueEnum};
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Run the whole service on this machine.
 #[derive(Debug, Args)]
@@ -70,6 +71,22 @@ pub(crate) struct UpArgs {
     /// https://carillon.example.com; without it, the address it listens on.
     #[arg(long, value_name = "URL", env = "CARILLON_PUBLIC_URL")]
     public_url: Option<String>,
+    /// File of decoding settings, as JSON: replication roles, vision selectors and the like (see
+    /// functions/ingest/src/settings.rs).
+    #[arg(long, value_name = "FILE")]
+    ingest_settings: Option<PathBuf>,
+    /// Most rules of a product.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().rules)]
+    max_rules: usize,
+    /// Most resource patterns of a rule.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().patterns)]
+    max_patterns: usize,
+    /// Most endpoints of a rule.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().endpoints)]
+    max_endpoints: usize,
+    /// Most requests a second, of all callers together; more are answered with 429.
+    #[arg(long, value_name = "N")]
+    max_requests_per_second: Option<u32>,
     /// Which signatures HTTP pushes carry.
     #[arg(long, value_enum, default_value_t = SignArg::Both)]
     sign: SignArg,
@@ -111,6 +128,16 @@ impl UpArgs {
             account_id: self.account_id.clone(),
             region: self.region.clone(),
             overlap: self.overlap.into(),
+            limits: Limits {
+                rules: self.max_rules,
+                patterns: self.max_patterns,
+                endpoints: self.max_endpoints,
+            },
+            max_requests_per_second: self.max_requests_per_second,
+            ingest: self
+                .ingest_settings
+                .as_deref()
+                .map_or_else(|| Ok(carillon_ingest::Settings::default()), decoding)?,
             public_url: self.public_url.clone(),
             sign_mns: matches!(self.sign, SignArg::Both | SignArg::Mns),
             sign_webhooks: matches!(self.sign, SignArg::Both | SignArg::Webhooks),
@@ -126,6 +153,14 @@ impl UpArgs {
             Ok(())
         })
     }
+}
+
+/// Reads a file of decoding settings.
+fn decoding(path: &Path) -> Result<carillon_ingest::Settings, Failure> {
+    let text = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Failure::Unusable(format!("--ingest-settings {}: {error}", path.display()))
+    })
 }
 
 /// The runtime of a process that serves.

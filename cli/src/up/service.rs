@@ -134,7 +134,7 @@ impl Parts {
         let decoding = carillon_ingest::Settings {
             account: settings.account_id.clone(),
             region: settings.region.clone(),
-            ..carillon_ingest::Settings::default()
+            ..settings.ingest.clone()
         };
         let ingest = carillon_ingest::Ports {
             stages: shared.clone(),
@@ -258,6 +258,11 @@ impl Parts {
             overlap: settings.overlap,
             access_keys: settings.access_keys.clone(),
             hosts: vec![address.to_string()],
+            limits: carillon_manage::Limits {
+                rules: settings.limits,
+                ..carillon_manage::Limits::default()
+            },
+            max_requests_per_second: settings.max_requests_per_second,
             ..carillon_manage::Settings::default()
         };
         let (decoding, clock) = (self.ingest.settings.clone(), self.ingest.clock.clone());

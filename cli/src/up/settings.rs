@@ -1,5 +1,6 @@
 //! What can be set about the service on one machine.
 
+use carillon_core::rule::Limits;
 use carillon_manage::{AccessKey, Overlap, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,12 @@ pub(crate) struct Settings {
     pub(crate) region: String,
     /// Whether several rules may claim one event.
     pub(crate) overlap: Overlap,
+    /// How bodies are decoded; its account and region are overruled by those above.
+    pub(crate) ingest: carillon_ingest::Settings,
+    /// How much there may be of rules.
+    pub(crate) limits: Limits,
+    /// Most requests a second; none: as many as come.
+    pub(crate) max_requests_per_second: Option<u32>,
     /// Where receivers reach this service to fetch its certificate; none: the address it listens on.
     pub(crate) public_url: Option<String>,
     /// Whether pushes carry MNS's signature.
@@ -41,6 +48,9 @@ impl Settings {
             account_id: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             overlap: Overlap::default(),
+            ingest: carillon_ingest::Settings::default(),
+            limits: Limits::default(),
+            max_requests_per_second: None,
             public_url: None,
             sign_mns: true,
             sign_webhooks: true,
