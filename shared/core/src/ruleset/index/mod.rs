@@ -35,6 +35,16 @@ const BUCKET_BEGINNING: u64 = 0x5000_0011;
 /// Set in an entry's set number when the rule itself must be asked.
 const ASK: u32 = 1 << 31;
 
+/// Events of a batch whose reads overlap.
+const GROUP: usize = 16;
+
+/// The hash by which the bucket of a resource is found.
+#[inline]
+fn bucket_hash(resource: &str) -> u64 {
+    let len = resource.find('/').unwrap_or(resource.len());
+    Chain::new(BUCKET).beginning(resource.as_bytes(), 0, len)
+}
+
 /// Lengths of texts, those up to 63 in a mask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lengths {
@@ -134,21 +144,52 @@ impl Index {
         mut each: impl FnMut(usize, &[u32]),
     ) {
         let mut last: Option<(&str, Option<Covering<'_>>)> = None;
-        for (number, (event_type, resource)) in events.into_iter().enumerate() {
-            let covering = match last {
-                Some((held, covering)) if held == event_type => covering,
-                _ => {
-                    let covering = self.types.covering(event_type);
-                    last = Some((event_type, covering));
-                    covering
-                }
-            };
-            hits.clear();
-            if let Some(covering) = covering {
-                self.find(rules, covering, event_type, resource, hits);
+        let mut events = events.into_iter();
+        let mut number = 0;
+        loop {
+            // A group at a time: first the memory that finding their buckets will read is asked for, for all of them at
+            // once, so that the waits for it overlap; then each is judged.
+            let (mut group, mut held) = ([("", ""); GROUP], 0);
+            for (slot, event) in group.iter_mut().zip(events.by_ref()) {
+                *slot = event;
+                held += 1;
             }
-            each(number, hits);
+            if held == 0 {
+                return;
+            }
+            if self.nodes.exceed_caches() {
+                self.touch(&group[..held]);
+            }
+            for (event_type, resource) in &group[..held] {
+                let covering = match last {
+                    Some((same, covering)) if same == *event_type => covering,
+                    _ => {
+                        let covering = self.types.covering(event_type);
+                        last = Some((event_type, covering));
+                        covering
+                    }
+                };
+                hits.clear();
+                if let Some(covering) = covering {
+                    self.find(rules, covering, event_type, resource, hits);
+                }
+                each(number, hits);
+                number += 1;
+            }
         }
+    }
+
+    /// Reads where finding the buckets of these events begins.
+    fn touch(&self, group: &[(&str, &str)]) {
+        let mut places = [0; GROUP];
+        for (place, (_, resource)) in places.iter_mut().zip(group) {
+            *place = self.nodes.touch_slot(bucket_hash(resource));
+        }
+        let touched = places
+            .iter()
+            .fold(0, |sum, place| sum ^ self.nodes.touch_node(*place));
+        // Keeps the reads from being left out as useless.
+        std::hint::black_box(touched);
     }
 
     /// Bytes on the heap.

@@ -143,6 +143,25 @@ impl Nodes {
         self.look_up(kind, hash, parent, text)
     }
 
+    /// Whether the nodes are more than the caches near a core hold.
+    pub(super) fn exceed_caches(&self) -> bool {
+        self.bytes.len() > 1 << 20
+    }
+
+    /// Reads the first slot that a look-up of the hash would; gives the place in it, or 0.
+    #[inline]
+    pub(super) fn touch_slot(&self, hash: u64) -> u32 {
+        self.slots
+            .get(place(hash, self.slots.len()))
+            .map_or(0, |slot| *slot as u32)
+    }
+
+    /// Reads the first byte of the node at a place.
+    #[inline]
+    pub(super) fn touch_node(&self, at: u32) -> u8 {
+        self.bytes.get(4 * at as usize).copied().unwrap_or(0)
+    }
+
     fn look_up(&self, kind: Kind, hash: u64, parent: u32, text: &[u8]) -> Option<Node<'_>> {
         let mut slot = place(hash, self.slots.len());
         loop {
