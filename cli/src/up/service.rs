@@ -207,12 +207,12 @@ impl Parts {
         H: Fn(Vec<QueueRecord>) -> F + Send + Sync + 'static,
         F: Future<Output = BatchOutcome> + Send + 'static,
     {
-        EventSourceMapping::start(
-            self.store.clone(),
-            stage,
-            MappingSettings::default(),
-            handler,
-        )
+        let mut settings = MappingSettings::default();
+        if stage == Stage::Deliver {
+            // Its batches wait for endpoints and hardly for the processor: a slow endpoint must not hold them all.
+            settings.concurrency = 32;
+        }
+        EventSourceMapping::start(self.store.clone(), stage, settings, handler)
     }
 
     fn publisher(&self) -> DirectPublish {
