@@ -47,7 +47,7 @@ signatures: ## our signatures, verified by libraries in Python, JavaScript and R
 include tests/cloud/cloud.mk
 
 sim: ## the long form of the randomised tests
-	CARILLON_LONG=1 $(CARGO) test --locked --workspace --release --quiet -- --include-ignored
+	CARILLON_LONG=1 CARILLON_RULE_SETS=1000000 $(CARGO) test --locked --workspace --release --quiet -- --include-ignored
 
 bench: ## figures, with the machine's own floor beside them
 	$(CARGO) bench --locked --workspace --quiet
