@@ -35,9 +35,10 @@ template-checks: $(CLOUD_VENV)/sam/.installed $(CLOUD_VENV)/emulator/.installed 
 	$(CLOUD_VENV)/sam/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(CLOUD_VENV)/sam/bin/sam validate --lint --template-file template.yaml
 
-test-cloud: functions template-checks ## the real template on an emulator, end to end, on loopback
+test-cloud: functions template-checks $(SDK)/installed ## the real template on an emulator, end to end, on loopback
 	$(CLOUD_VENV)/emulator/bin/python tests/cloud/run.py \
-		--emulator $(CLOUD_VENV)/emulator/bin/ministack --sam $(CLOUD_VENV)/sam/bin/sam
+		--emulator $(CLOUD_VENV)/emulator/bin/ministack --sam $(CLOUD_VENV)/sam/bin/sam \
+		--sdk $(SDK)/bin/python
 
 lint-cloud: ## lints of what only the functions compile
 	$(CARGO) clippy --locked --all-targets --quiet -p carillon-aws $(foreach f,$(CLOUD_FUNCTIONS),-p carillon-$(f)) \
