@@ -10,11 +10,18 @@ from alibabacloud_tea_openapi.utils_models import Config
 
 host, port, key, secret = sys.argv[1:]
 resolve = socket.getaddrinfo
-socket.getaddrinfo = lambda name, *rest, **named: resolve("127.0.0.1" if name == host else name, *rest, **named)
+
+
+def lead(name, at, *rest, **named):
+    """The function URL's name leads to the emulator's address and port; the `Host` that is signed stays the name alone."""
+    return resolve("127.0.0.1", int(port), *rest, **named) if name == host else resolve(name, at, *rest, **named)
+
+
+socket.getaddrinfo = lead
 
 
 def client(secret):
-    return Client(Config(access_key_id=key, access_key_secret=secret, endpoint=f"{host}:{port}", protocol="http", region_id="us-east-1"))
+    return Client(Config(access_key_id=key, access_key_secret=secret, endpoint=host, protocol="http", region_id="us-east-1"))
 
 
 try:
