@@ -65,7 +65,11 @@ struct World {
 
 #[async_trait]
 impl StageSender for World {
-    async fn send(&self, stage: Stage, messages: Vec<OutgoingMessage>) -> Vec<Result<(), QueueError>> {
+    async fn send(
+        &self,
+        stage: Stage,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<(), QueueError>> {
         let sizes: Vec<usize> = messages.iter().map(|message| message.body.len()).collect();
         for request in carillon_aws::requests(&sizes) {
             add(&self.bill.sends, 1);
@@ -99,14 +103,28 @@ impl RuleStore for World {
 impl HttpDialler for World {
     async fn push(&self, _: PushRequest) -> Result<PushResponse, PushFailure> {
         add(&self.bill.pushes, 1);
-        Ok(PushResponse { status: 204, ..PushResponse::default() })
+        Ok(PushResponse {
+            status: 204,
+            ..PushResponse::default()
+        })
     }
 }
 
 #[async_trait]
 impl QueueSender for World {
-    async fn send(&self, _: &QueueName, messages: Vec<OutgoingMessage>) -> Vec<Result<String, QueueError>> {
-        messages.iter().map(|_| Err(QueueError::Unavailable("no queue is an endpoint here".to_owned()))).collect()
+    async fn send(
+        &self,
+        _: &QueueName,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<String, QueueError>> {
+        messages
+            .iter()
+            .map(|_| {
+                Err(QueueError::Unavailable(
+                    "no queue is an endpoint here".to_owned(),
+                ))
+            })
+            .collect()
     }
 }
 
@@ -155,7 +173,11 @@ impl World {
         add(&self.bill.invocations, usize::from(!bodies.is_empty()));
         let records = bodies.into_iter().enumerate();
         records
-            .map(|(index, body)| QueueRecord { id: index.to_string(), body, receive_count: 1 })
+            .map(|(index, body)| QueueRecord {
+                id: index.to_string(),
+                body,
+                receive_count: 1,
+            })
             .collect()
     }
 
@@ -273,7 +295,11 @@ async fn a_million_notifications_cost_at_most_sixty_cents() {
         + EVENTS as f64 * 0.5 * PUSH_MS / 1000.0;
     let rows = [
         ("SQS, S3's own sends", 1.0, SQS),
-        ("SQS, receives and deletes of them (units)", per(source_hop), SQS),
+        (
+            "SQS, receives and deletes of them (units)",
+            per(source_hop),
+            SQS,
+        ),
         ("SQS, between the stages (units)", per(billed), SQS),
         ("Lambda, invocations", per(world.invocations()), LAMBDA),
         ("Lambda, GB-seconds", per(compute), GB_SECOND * 1e6),
@@ -286,7 +312,11 @@ async fn a_million_notifications_cost_at_most_sixty_cents() {
         println!("| {what} | {count:.5} | {:.4} |", count * price);
     }
     println!("| all | | {total:.4} |");
-    println!("requests of SQS beyond the source's hop: {:.4} an event, billed as {:.4}", per(requests), per(billed));
+    println!(
+        "requests of SQS beyond the source's hop: {:.4} an event, billed as {:.4}",
+        per(requests),
+        per(billed)
+    );
     assert!(per(requests) <= 0.05, "{} requests an event", per(requests));
     assert!(total <= 0.60, "{total} USD");
 }

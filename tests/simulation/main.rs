@@ -23,6 +23,7 @@ mod planted;
 mod ports;
 mod property;
 mod read;
+mod readers;
 mod rng;
 mod runs;
 mod sqs;
