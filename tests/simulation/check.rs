@@ -399,7 +399,7 @@ impl State {
                 }
             };
             let fails = failed(message.id);
-            let must = running.unsent.iter().any(|key| carries(message, key));
+            let must = running.refused.iter().any(|key| carries(message, key));
             // Of two copies in one batch either may have been the one.
             let alone = running.unsent.iter().any(|key| {
                 carries(message, key)

@@ -324,6 +324,7 @@ impl Host {
             started,
             murky: false,
             struck: false,
+            refused: BTreeSet::new(),
             unsent: BTreeSet::new(),
             tried: BTreeSet::new(),
             wishes: BTreeSet::new(),

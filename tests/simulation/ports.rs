@@ -224,6 +224,7 @@ impl Hand {
         }
         if state.strikes_in(environment, Fault::SendThrottled) {
             if let Some(running) = &mut state.environments[environment].running {
+                running.refused.extend(keys.iter().copied());
                 running.unsent.extend(keys);
             }
             state.note(&holds.events(), || {
@@ -254,6 +255,7 @@ impl Hand {
         if state.strikes_in(environment, Fault::SendAnswerLost) {
             state.excuse(&holds, stage);
             if let Some(running) = &mut state.environments[environment].running {
+                running.refused.extend(keys.iter().copied());
                 running.unsent.extend(keys);
             }
             return Err(down());

@@ -91,7 +91,10 @@ pub(crate) struct Running {
     pub(crate) murky: bool,
     /// Any fault struck it.
     pub(crate) struck: bool,
-    /// Events, or deliveries, whose onward message was not taken.
+    /// Events, or deliveries, of which an onward message was not taken, though another may have been: one record can hold
+    /// copies of one event.
+    pub(crate) refused: BTreeSet<(usize, Option<usize>)>,
+    /// Those for which no later try made up.
     pub(crate) unsent: BTreeSet<(usize, Option<usize>)>,
     /// Deliveries that were pushed in this batch.
     pub(crate) tried: BTreeSet<(usize, usize)>,
