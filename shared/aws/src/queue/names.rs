@@ -140,7 +140,9 @@ where
         Some("ReceiptHandleIsInvalid" | "MessageNotInflight" | "InvalidParameterValue") => {
             QueueError::ReceiptVoid
         }
-        Some("InvalidMessageContents") => QueueError::Refused(explain(error)),
+        Some("InvalidMessageContents" | "InvalidAttributeValue") => {
+            QueueError::Refused(explain(error))
+        }
         _ => QueueError::Unavailable(explain(error)),
     }
 }

@@ -235,6 +235,13 @@ fn entry(
     Ok(entry.build().expect("id and body are set"))
 }
 
+/// The limit in SQS's words for a body too large for its queue: "... Message must be shorter than 1024 bytes." It has
+/// no code of its own for that.
+fn shorter_than(text: &str) -> Option<u32> {
+    let (_, rest) = text.split_once("must be shorter than ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
 struct Sender {
     client: Client,
     url: String,
@@ -292,7 +299,15 @@ impl Sender {
                     },
                 );
                 if failed.is_some_and(|failed| failed.sender_fault()) {
-                    done.push((index, Err(QueueError::Refused(text))));
+                    let error = match shorter_than(&text) {
+                        Some(limit) => QueueError::TooLarge {
+                            queue: self.queue.to_string(),
+                            len: entry.message_body().len(),
+                            limit,
+                        },
+                        None => QueueError::Refused(text),
+                    };
+                    done.push((index, Err(error)));
                 } else if attempt == TRIES {
                     done.push((index, Err(QueueError::Unavailable(text))));
                 } else {
