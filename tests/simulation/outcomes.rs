@@ -207,6 +207,7 @@ fn delivery(n: usize) -> Delivery {
         topic,
         attempts: 0,
         history: Vec::new(),
+        redriven: None,
     }
 }
 

@@ -149,5 +149,6 @@ fn delivery(event: &Event, rule: &str) -> Delivery {
         version: 1,
         attempts: 0,
         history: Vec::new(),
+        redriven: None,
     }
 }

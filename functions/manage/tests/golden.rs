@@ -178,6 +178,7 @@ fn letters() -> Vec<KeptDeadLetter> {
             tag: None,
         },
         attempts: 4,
+        redriven: None,
         history: vec![attempt(1, OutcomeClass::Retry).attempt],
     };
     let letter = |id: &str, reason: &str, content| KeptDeadLetter {

@@ -128,6 +128,7 @@ pub fn deliveries(snapshot: &Snapshot, event: &Event, now: Timestamp) -> Vec<Del
             notification: notification.clone(),
             attempts: 0,
             history: Vec::new(),
+            redriven: None,
         }));
     }
     all
@@ -203,6 +204,7 @@ impl<'a> Round<'a> {
                 notification: notification(event, rule, topic, self.now),
                 attempts: 0,
                 history: Vec::new(),
+                redriven: None,
             };
             for subscription in std::iter::once(first).chain(subscriptions) {
                 if !subscription.admits(delivery.notification.tag.as_deref()) {

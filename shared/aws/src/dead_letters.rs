@@ -235,7 +235,7 @@ fn again(letter: &DeadLetter) -> Result<(Stage, OutgoingMessage), StoreError> {
     match &letter.content {
         DeadLetterContent::Delivery(delivery) => {
             let mut packer = Packer::new();
-            let fits = packer.push(&delivery.as_ref().clone().renewed());
+            let fits = packer.push(&delivery.as_ref().clone().renewed(SystemClock.now()));
             fits.map_err(|error| StoreError(error.to_string()))?;
             let body = packer.finish().pop().unwrap_or_default();
             // As match groups them, so that a large redrive holds up no other subscription.

@@ -27,6 +27,7 @@ fn delivery() -> Delivery {
         },
         attempts: 0,
         history: Vec::new(),
+        redriven: None,
     }
 }
 
@@ -151,5 +152,23 @@ fn auto_made_names_have_the_form_of_real_captures() {
             .subscription(999)
             .as_str()
             .ends_with("-999-1467731279000001")
+    );
+}
+
+#[test]
+fn a_redriven_delivery_may_wait_as_long_as_a_new_one() {
+    let mut old = delivery();
+    old.attempts = 4;
+    old.history = vec![attempt(0, OutcomeClass::Retry, None)];
+    let now = Timestamp::from_millis(3 * 86_400_000);
+    let again = old.clone().renewed(now);
+    assert_eq!((again.attempts, again.history.len()), (0, 0));
+    assert_eq!(
+        again.notification, old.notification,
+        "id, bytes and time of publishing stand"
+    );
+    assert_eq!(
+        (old.waiting_since(), again.waiting_since()),
+        (Timestamp::default(), now)
     );
 }

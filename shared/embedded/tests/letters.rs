@@ -33,6 +33,7 @@ fn delivery(rule: &str, subscription: &str, id: u128) -> Delivery {
             tag: None,
         },
         attempts: 4,
+        redriven: None,
         history: vec![attempt(9, OutcomeClass::Retry)],
     }
 }
@@ -192,6 +193,7 @@ async fn dead_letters_are_found_and_sent_again_once() {
     let anew = |delivery: Delivery| Delivery {
         attempts: 0,
         history: Vec::new(),
+        redriven: None,
         ..delivery
     };
     let expected =

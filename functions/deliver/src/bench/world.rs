@@ -53,6 +53,7 @@ impl OneSubscription {
             },
             attempts: 0,
             history: Vec::new(),
+            redriven: None,
         };
         let mut packer = Packer::new();
         for number in 0..packed {

@@ -164,7 +164,7 @@ impl<'a> Settling<'a> {
         delay: Duration,
         now: Timestamp,
     ) {
-        if now.since(delivery.notification.published) >= RETENTION {
+        if now.since(delivery.waiting_since()) >= RETENTION {
             self.die(
                 place,
                 delivery,

@@ -321,6 +321,7 @@ pub fn delivery(name: &str, number: u128) -> Delivery {
         },
         attempts: 0,
         history: Vec::new(),
+        redriven: None,
     }
 }
 

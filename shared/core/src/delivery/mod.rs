@@ -99,6 +99,9 @@ pub struct Delivery {
     /// message that carries them is bounded. The attempt log has every one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Attempt>,
+    /// When an operator sent it again: it may then wait for its endpoint as long as a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redriven: Option<Timestamp>,
 }
 
 /// What follows an attempt.
@@ -131,12 +134,19 @@ impl Delivery {
     /// The same delivery as it began: what a redrive sends to the deliver queue. Message, id and bytes are unchanged; the
     /// attempts are forgotten, so that it has all of its strategy's retries again.
     #[must_use]
-    pub fn renewed(self) -> Self {
+    pub fn renewed(self, now: Timestamp) -> Self {
         Delivery {
             attempts: 0,
             history: Vec::new(),
+            redriven: Some(now),
             ..self
         }
+    }
+
+    /// Since when it waits to be delivered: its publishing, or the last redrive.
+    #[must_use]
+    pub fn waiting_since(&self) -> Timestamp {
+        self.redriven.unwrap_or(self.notification.published)
     }
 
     /// Records an attempt and decides what follows. `draw` is a random number, for the spread of BACKOFF_RETRY.

@@ -103,9 +103,8 @@ impl Ledger {
         Ok(Ok(sent))
     }
 
-    fn redrive_delivery(&mut self, mut delivery: Delivery) -> Outcome<(), StoreError> {
-        delivery.attempts = 0;
-        delivery.history.clear();
+    fn redrive_delivery(&mut self, delivery: Delivery) -> Outcome<(), StoreError> {
+        let delivery = delivery.renewed(self.now);
         // As the match stage groups them, so that a large redrive holds up no other subscription.
         let group = format!("{}/{}", delivery.topic, delivery.subscription);
         let mut packer = Packer::new();
