@@ -190,14 +190,14 @@ async fn dead_letters_are_found_and_sent_again_once() {
         sent.extend(open_deliveries(&leased.record.body).unwrap());
     }
     sent.sort_by_key(|delivery| delivery.notification.message_id);
-    let anew = |delivery: Delivery| Delivery {
-        attempts: 0,
-        history: Vec::new(),
-        redriven: None,
-        ..delivery
-    };
-    let expected =
-        [("warehouse", 1), ("billing", 2)].map(|(to, id)| anew(delivery("thumbnails", to, id)));
+    let expected: Vec<Delivery> = [("warehouse", 1), ("billing", 2)]
+        .into_iter()
+        .zip(&sent)
+        .map(|((to, id), sent)| {
+            let when = sent.redriven.expect("a redrive says when it was");
+            delivery("thumbnails", to, id).renewed(when)
+        })
+        .collect();
     assert_eq!(sent, expected);
 
     assert_eq!(store.redrive_all(&all(), "not json").await, Ok(1));
