@@ -149,10 +149,15 @@ impl Ledger {
                     return Err(error);
                 }
             };
-            if !exhausted {
-                self.stages.queues[number(stage)].give_turn(id);
-            }
             self.bury_worn_out(stage, most, before, &mut picks);
+            let queue = &mut self.stages.queues[number(stage)];
+            if !exhausted && picks.len() > before {
+                queue.give_turn(id);
+            } else if !exhausted && let Some(group) = queue.groups.get_mut(&id) {
+                // All it gave was worn out: burying that must not cost the group its turn.
+                group.has_turn = true;
+                queue.turns.push_front(id);
+            }
         }
         Ok(picks)
     }
