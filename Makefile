@@ -8,7 +8,7 @@ unexport CARGO_TARGET_DIR
 # A change is judged by the same random cases each time; `make sim` draws new ones.
 export PROPTEST_RNG_SEED ?= 20201009
 
-.PHONY: run up test lint unit doc sdk signatures sim bench help
+.PHONY: run up test lint unit doc sdk signatures sim bench bench-instructions help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -50,6 +50,9 @@ include tests/cloud/cloud.mk
 
 sim: ## the long form of the randomised tests
 	env -u PROPTEST_RNG_SEED CARILLON_LONG=1 CARILLON_RULE_SETS=1000000 $(CARGO) test --locked --workspace --release --quiet -- --include-ignored
+
+bench-instructions: ## instructions an event, stable on a busy machine; needs valgrind
+	sh shared/core/benches/instructions.sh
 
 bench: ## figures, with the machine's own floor beside them
 	$(CARGO) bench --locked --workspace --quiet

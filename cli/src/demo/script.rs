@@ -78,16 +78,9 @@ impl Demo<'_> {
     /// The same rule with an HTTP endpoint added.
     fn http_endpoint(&mut self) -> Outcome {
         heading("The same rule, an HTTP endpoint added");
-        let parameters = [
-            ("ProductName", "oss".to_owned()),
-            ("RuleName", RULE.to_owned()),
-        ];
-        self.client.action("DeleteEventRule", &parameters)?;
         let url = self.receiver.url();
-        self.rule("CreateEventRule", RULE, &[("queue", QUEUE), ("http", &url)])?;
-        step(&format!(
-            "deleted rule {RULE} and created it again, with {url} beside {QUEUE}"
-        ));
+        self.rule("UpdateEventRule", RULE, &[("queue", QUEUE), ("http", &url)])?;
+        step(&format!("replaced rule {RULE}: {url} beside {QUEUE}"));
         let sent = self.send("the same put", S3_PUT, 1, Some("Success"))?;
         let push = self.receiver.next(PATIENCE);
         let in_queue = self.take(sent)?;
@@ -101,12 +94,13 @@ impl Demo<'_> {
                 "x-mns-message-id",
                 "x-mns-topic-name",
                 "content-type",
-                "x-mns-version",
+                "authorization",
+                "webhook-signature",
             ] {
                 let value = push
                     .headers
                     .get(name)
-                    .map(|value| String::from_utf8_lossy(value.as_bytes()));
+                    .map(|value| shortened(&String::from_utf8_lossy(value.as_bytes())));
                 say!("      {DIM}{name}: {}{DIM:#}", value.unwrap_or_default());
             }
         }
@@ -301,6 +295,14 @@ fn heading(text: &str) {
 
 fn step(text: &str) {
     say!("  - {text}");
+}
+
+/// The beginning of a long value.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(72) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn millis(time: Duration) -> String {

@@ -12,10 +12,13 @@
 
 mod workload;
 
+use carillon_core::ports::Records;
 use carillon_core::rule::{Clause, Limits, ResourcePattern, Resources, Rule};
-use carillon_core::ruleset::{Hits, Overlap, RuleBook, RuleSet};
+use carillon_core::ruleset::{Hits, Overlap, RuleBook, RuleSet, Snapshot};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use serde::Deserialize;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 fn main() {
@@ -90,6 +93,102 @@ fn match_in_batches(bencher: Bencher<'_, '_>, count: usize) {
         set.covering_batch(pairs, &mut hits, |_, hits| sum += hits.len());
         sum
     });
+}
+
+/// From the bytes of one line of the seeds' `events` array to the rules that cover it.
+#[divan::bench(args = ALL, sample_count = 400, sample_size = 1)]
+fn match_from_json(bencher: Bencher<'_, '_>, count: usize) {
+    if too_large(count) {
+        return;
+    }
+    let rules = workload::rules(count);
+    let set = RuleSet::build(rules.clone());
+    let lines: Vec<String> = workload::events(&rules, EVENTS)
+        .iter()
+        .map(|(event_type, resource)| line(event_type, resource))
+        .collect();
+    let mut windows = lines.chunks_exact(500).cycle();
+    let mut hits = Hits::new();
+    let mut joined = String::new();
+    bencher.counter(ItemsCount::new(500usize)).bench_local(|| {
+        let mut sum = 0;
+        for line in windows.next().expect("a cycle does not end") {
+            let event: Line<'_> = serde_json::from_str(line).expect("a line of the workload");
+            joined.clear();
+            joined.push_str(&event.oss.bucket.name);
+            joined.push('/');
+            joined.push_str(&event.oss.object.key);
+            set.covering(&event.event_name, &joined, &mut hits);
+            sum += hits.len();
+        }
+        sum
+    });
+}
+
+/// What stands in the rules table, decoded and made ready to match: a cold start's work.
+#[divan::bench(args = SMALL, sample_count = 20)]
+fn snapshot_decode(bencher: Bencher<'_, '_>, count: usize) {
+    let rules = workload::rules(count);
+    let rows: Vec<String> = rules
+        .iter()
+        .map(|rule| serde_json::to_string(&**rule).expect("a rule is JSON"))
+        .collect();
+    bencher.counter(ItemsCount::new(count)).bench_local(|| {
+        let rules = rows
+            .iter()
+            .map(|row| serde_json::from_str(row).expect("a rule of the workload"))
+            .collect();
+        Snapshot::build(Records {
+            version: 1,
+            rules,
+            ..Records::default()
+        })
+    });
+}
+
+/// An event as the seeds print it, with the members a real one has.
+fn line(event_type: &str, resource: &str) -> String {
+    let (bucket, key) = resource.split_once('/').unwrap_or((resource, ""));
+    serde_json::json!({
+        "eventName": event_type, "eventSource": "acs:oss", "eventTime": "2026-11-22T08:00:00.000Z", "eventVersion": "1.0",
+        "oss": {
+            "bucket": {"arn": format!("acs:oss:cn-shenzhen:12345:{bucket}"), "name": bucket, "ownerIdentity": "12345"},
+            "object": {"deltaSize": 1024, "eTag": "0CC175B9C0F1B6A831C399E269772661", "key": key, "size": 1024},
+            "ossSchemaVersion": "1.0",
+        },
+        "region": "cn-shenzhen", "requestParameters": {"sourceIPAddress": "203.0.113.7"},
+        "responseElements": {"requestId": "5776514AF09A9E6542420001"}, "userIdentity": {"principalId": "12345"},
+    })
+    .to_string()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    #[serde(borrow)]
+    event_name: Cow<'a, str>,
+    #[serde(borrow)]
+    oss: LineOss<'a>,
+}
+
+#[derive(Deserialize)]
+struct LineOss<'a> {
+    #[serde(borrow)]
+    bucket: LineBucket<'a>,
+    #[serde(borrow)]
+    object: LineObject<'a>,
+}
+
+#[derive(Deserialize)]
+struct LineBucket<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct LineObject<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
 }
 
 #[divan::bench(args = ALL, sample_count = 5)]
