@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Run the whole service on this machine.
 #[derive(Debug, Args)]
@@ -87,9 +88,26 @@ pub(crate) struct UpArgs {
     /// Most requests a second, of all callers together; more are answered with 429.
     #[arg(long, value_name = "N")]
     max_requests_per_second: Option<u32>,
+    /// What a 3xx answer of an endpoint means; it is never followed.
+    #[arg(long, value_enum, default_value_t = RedirectArg::Accept)]
+    redirects: RedirectArg,
+    /// Days that attempts of deliveries are kept for `carillon delivery`.
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    keep_attempts: u32,
+    /// Of successful attempts one in so many is kept; 0 keeps none. Failures are always kept.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    log_one_success_in: u32,
     /// Which signatures HTTP pushes carry.
     #[arg(long, value_enum, default_value_t = SignArg::Both)]
     sign: SignArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RedirectArg {
+    /// The notification is delivered.
+    Accept,
+    /// The attempt failed, and is retried.
+    Retry,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -138,6 +156,9 @@ impl UpArgs {
                 .ingest_settings
                 .as_deref()
                 .map_or_else(|| Ok(carillon_ingest::Settings::default()), decoding)?,
+            redirect_is_success: self.redirects == RedirectArg::Accept,
+            keep_attempts: Duration::from_secs(u64::from(self.keep_attempts) * 86_400),
+            log_one_success_in: self.log_one_success_in,
             public_url: self.public_url.clone(),
             sign_mns: matches!(self.sign, SignArg::Both | SignArg::Mns),
             sign_webhooks: matches!(self.sign, SignArg::Both | SignArg::Webhooks),

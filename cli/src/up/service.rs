@@ -4,6 +4,7 @@ use super::{Settings, server};
 use crate::failure::Failure;
 use carillon_core::ports::{BatchOutcome, QueueRecord, Stage, WebhookKeys as _};
 use carillon_core::push::guard::{AddressGuard, Cidr, PushUrl};
+use carillon_core::push::outcome::OutcomeSettings;
 use carillon_core::ruleset::SnapshotCache;
 use carillon_deliver::dial::{Dialler, DiallerSettings};
 use carillon_deliver::signing::{FileKeyStore, Signing, SigningSettings};
@@ -47,8 +48,11 @@ impl Running {
             ))
         })?;
         let address = listener.local_addr().map_err(|error| unusable(&error))?;
-        let store = Store::open(&settings.data, carillon_embedded::Settings::default())
-            .map_err(|error| unusable(&error))?;
+        let kept = carillon_embedded::Settings {
+            keep_attempts: settings.keep_attempts,
+            ..carillon_embedded::Settings::default()
+        };
+        let store = Store::open(&settings.data, kept).map_err(|error| unusable(&error))?;
 
         let signing = signing(&settings, address).await?;
         let guard = AddressGuard::allowing(allowed);
@@ -165,6 +169,10 @@ impl Parts {
             memory: Arc::default(),
             settings: carillon_deliver::Settings {
                 account: settings.account_id.clone(),
+                log_one_success_in: settings.log_one_success_in,
+                outcomes: OutcomeSettings {
+                    redirect_is_success: settings.redirect_is_success,
+                },
                 ..carillon_deliver::Settings::default()
             },
         };

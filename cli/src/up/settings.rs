@@ -5,6 +5,7 @@ use carillon_manage::{AccessKey, Overlap, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Settings of the service.
 #[derive(Clone, Debug)]
@@ -29,6 +30,12 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// Most requests a second; none: as many as come.
     pub(crate) max_requests_per_second: Option<u32>,
+    /// Whether a 3xx answer of an endpoint counts as delivered.
+    pub(crate) redirect_is_success: bool,
+    /// How long attempts are kept.
+    pub(crate) keep_attempts: Duration,
+    /// Of successful attempts one in so many is kept.
+    pub(crate) log_one_success_in: u32,
     /// Where receivers reach this service to fetch its certificate; none: the address it listens on.
     pub(crate) public_url: Option<String>,
     /// Whether pushes carry MNS's signature.
@@ -51,6 +58,9 @@ impl Settings {
             ingest: carillon_ingest::Settings::default(),
             limits: Limits::default(),
             max_requests_per_second: None,
+            redirect_is_success: true,
+            keep_attempts: Duration::from_secs(7 * 86_400),
+            log_one_success_in: 1,
             public_url: None,
             sign_mns: true,
             sign_webhooks: true,
