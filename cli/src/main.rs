@@ -7,7 +7,7 @@
 //! | [`commands`] | commands that talk to a running service |
 //! | [`offline`] | commands that need no service: match, explain, check, preview |
 //! | [`invoke`] | one stage on one sample event |
-//! | [`bench`] | figures of this machine |
+//! | [`mod@bench`] | figures of this machine |
 //! | [`client`] | the HTTP doors of the service, from outside |
 //!
 //! Exit status: 0 done, 1 refused or findings, 2 unusable arguments or no service.
