@@ -69,7 +69,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, default_value_t = OverlapArg::Refuse)]
     overlap: OverlapArg,
     /// Where receivers reach this service to fetch the certificate of its signatures, for example
-    /// https://carillon.example.com; without it, the address it listens on.
+    /// `https://carillon.example.com`; without it, the address it listens on.
     #[arg(long, value_name = "URL", env = "CARILLON_PUBLIC_URL")]
     public_url: Option<String>,
     /// File of decoding settings, as JSON: replication roles, vision selectors and the like (see
