@@ -1,18 +1,16 @@
 //! `carillon bench pipeline`: S3 events through ingest and match, and through the whole service.
 
+use super::workload::{body, queue, records};
 use crate::failure::{Failure, Outcome};
 use crate::output::{print_json, print_table};
 use crate::up::{Running, Settings};
 use carillon_core::delivery::DeadLetter;
-use carillon_core::event::Timestamp;
 use carillon_core::ports::{
     Change, Clock, CommitError, DeadLetterStore, OutgoingMessage, PublishError, Publisher as _,
     QueueAdmin, QueueConsumer, QueueError, QueueRecord, Receipt, Records, RuleStore, Stage,
     StageSender, StoreError, Submission,
 };
-use carillon_core::rule::{Rule, RuleSpec};
 use carillon_core::ruleset::SnapshotCache;
-use carillon_core::topic::{QueueName, Subscription, Target, auto_names};
 use carillon_embedded::SystemClock;
 use clap::Args;
 use serde_json::{Value, json};
@@ -40,8 +38,6 @@ pub(crate) struct BenchPipelineArgs {
     #[arg(long)]
     json: bool,
 }
-
-const QUEUE: &str = "bench";
 
 impl BenchPipelineArgs {
     pub(crate) fn run(&self) -> Outcome {
@@ -111,7 +107,7 @@ impl BenchPipelineArgs {
         };
         let service = Running::start(settings).await?;
         let store = service.store();
-        let queue = QueueName::parse(QUEUE).expect("letters alone");
+        let queue = queue();
         QueueAdmin::create(
             store,
             &queue,
@@ -119,7 +115,7 @@ impl BenchPipelineArgs {
         )
         .await
         .map_err(|error| failed(&error))?;
-        let records = records(self.rules);
+        let records = records(self.rules, 1);
         let changes = (records.rules.into_iter().map(Change::PutRule))
             .chain(records.topics.into_iter().map(Change::PutTopic))
             .chain(
@@ -210,62 +206,6 @@ fn rate(count: usize, work: impl FnOnce()) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
 }
 
-/// An S3 notification of about 790 bytes a record, covered by one of the rules.
-fn body(number: usize, rules: usize, records: usize) -> String {
-    let record = |number: usize| {
-        json!({
-            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
-            "eventTime": "2026-11-22T08:00:00.123Z", "eventName": "ObjectCreated:Put",
-            "userIdentity": {"principalId": "AWS:AROAEXAMPLEEXAMPLEEXA:uploader"},
-            "requestParameters": {"sourceIPAddress": "203.0.113.7"},
-            "responseElements": {
-                "x-amz-request-id": format!("{number:016X}"),
-                "x-amz-id-2": "EXAMPLE123/5678abcdefghijklambdaisawesome/mnopqrstuvwxyzABCDEFGH",
-            },
-            "s3": {
-                "s3SchemaVersion": "1.0", "configurationId": "carillon",
-                "bucket": {
-                    "name": "data", "ownerIdentity": {"principalId": "A3NL1KOZZKExample"}, "arn": "arn:aws:s3:::data",
-                },
-                "object": {
-                    "key": format!("team-{}/2026/11/22/host-123/part-{number:05}.parquet", number % rules),
-                    "size": 1024, "eTag": "d41d8cd98f00b204e9800998ecf8427e", "sequencer": format!("{number:016X}"),
-                },
-            },
-        })
-    };
-    json!({"Records": (number..number + records).map(record).collect::<Vec<_>>()}).to_string()
-}
-
-/// Rules by prefix, each with a queue subscription, as creating them would store them.
-fn records(rules: usize) -> Records {
-    let now = Timestamp::default();
-    let mut records = Records {
-        version: 1,
-        ..Records::default()
-    };
-    for number in 0..rules {
-        let spec: RuleSpec = serde_json::from_value(json!({
-            "ProductName": "oss", "RuleName": format!("team-{number}"), "EventTypes": ["ObjectCreated:*"],
-            "MatchRules": [[{"Prefix": format!("data/team-{number}/")}]],
-            "Endpoints": [{"EndpointType": "queue", "EndpointValue": QUEUE}],
-        }))
-        .expect("the bench's own rules have the right shape");
-        let mut rule = Rule::from_spec(spec).expect("the bench's own rules are sound");
-        let names = auto_names(&rule.product, &rule.name, now, 0);
-        let target = Target::Queue(QueueName::parse(QUEUE).expect("letters alone"));
-        records.subscriptions.push(Subscription::auto(
-            names.topic(),
-            names.subscription(1),
-            target,
-            now,
-        ));
-        rule.topic = Some(names.topic());
-        records.rules.push(rule);
-    }
-    records
-}
-
 /// The two stages with nothing between them but memory.
 struct Memory {
     records: Records,
@@ -276,7 +216,7 @@ struct Memory {
 impl Memory {
     fn new(rules: usize) -> Self {
         Memory {
-            records: records(rules),
+            records: records(rules, 1),
             to_match: Mutex::default(),
             deliveries: Mutex::default(),
         }
