@@ -62,7 +62,9 @@ impl BenchPipelineArgs {
                 self.events
             )));
         }
-        let stored = runtime.block_on(self.through_the_store())?;
+        let unkept = runtime.block_on(self.through_the_store(Duration::ZERO))?;
+        let kept = Settings::new(std::path::Path::new("")).keep_events;
+        let stored = runtime.block_on(self.through_the_store(kept))?;
         if self.json {
             print_json(&json!({
                 "rules": self.rules,
@@ -70,6 +72,8 @@ impl BenchPipelineArgs {
                 "ingestAndMatchPerSecond": handlers,
                 "acceptedPerSecond": stored.accepted,
                 "deliveredPerSecond": stored.delivered,
+                "acceptedPerSecondUnkept": unkept.accepted,
+                "deliveredPerSecondUnkept": unkept.delivered,
             }));
             return Ok(());
         }
@@ -93,16 +97,26 @@ impl BenchPipelineArgs {
                     stored.accepted,
                 ),
                 row("in the endpoint's queue, durable".into(), stored.delivered),
+                row(
+                    "accepted, with no events kept for replay".into(),
+                    unkept.accepted,
+                ),
+                row(
+                    "in the endpoint's queue, with none kept".into(),
+                    unkept.delivered,
+                ),
             ],
         );
         Ok(())
     }
 
-    async fn through_the_store(&self) -> Result<Stored, Failure> {
+    /// `keep`: how long accepted events are kept for replay.
+    async fn through_the_store(&self, keep: Duration) -> Result<Stored, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::Unusable(error.to_string());
         let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
         let settings = Settings {
             listen: std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0)),
+            keep_events: keep,
             ..Settings::new(folder.path())
         };
         let service = Running::start(settings).await?;

@@ -10,6 +10,7 @@ pub(crate) use settings::{KeyArg, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::offline::OverlapArg;
 use crate::output::say;
+use carillon_core::event::parse_span;
 use carillon_core::rule::Limits;
 use clap::{Args, ValueEnum};
 use std::io::IsTerminal as _;
@@ -97,6 +98,13 @@ pub(crate) struct UpArgs {
     /// Of successful attempts one in so many is kept; 0 keeps none. Failures are always kept.
     #[arg(long, value_name = "N", default_value_t = 1)]
     log_one_success_in: u32,
+    /// How long accepted events are kept, for `carillon replay` and `carillon rule preview`: 90s, 15m, 24h, 7d; 0 keeps
+    /// none.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_span)]
+    keep_events: Duration,
+    /// Most disk space that they may take, compressed; beyond it the oldest go before their time.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = settings::bytes)]
+    keep_events_size: u64,
     /// Which signatures HTTP pushes carry.
     #[arg(long, value_enum, default_value_t = SignArg::Both)]
     sign: SignArg,
@@ -159,6 +167,8 @@ impl UpArgs {
             redirect_is_success: self.redirects == RedirectArg::Accept,
             keep_attempts: Duration::from_secs(u64::from(self.keep_attempts) * 86_400),
             log_one_success_in: self.log_one_success_in,
+            keep_events: self.keep_events,
+            keep_event_bytes: self.keep_events_size,
             public_url: self.public_url.clone(),
             sign_mns: matches!(self.sign, SignArg::Both | SignArg::Mns),
             sign_webhooks: matches!(self.sign, SignArg::Both | SignArg::Webhooks),

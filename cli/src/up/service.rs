@@ -50,6 +50,8 @@ impl Running {
         let address = listener.local_addr().map_err(|error| unusable(&error))?;
         let kept = carillon_embedded::Settings {
             keep_attempts: settings.keep_attempts,
+            keep_events: settings.keep_events,
+            keep_event_bytes: settings.keep_event_bytes,
             ..carillon_embedded::Settings::default()
         };
         let store = Store::open(&settings.data, kept).map_err(|error| unusable(&error))?;

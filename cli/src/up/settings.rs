@@ -36,6 +36,10 @@ pub(crate) struct Settings {
     pub(crate) keep_attempts: Duration,
     /// Of successful attempts one in so many is kept.
     pub(crate) log_one_success_in: u32,
+    /// How long accepted events are kept for replay and preview; zero: not at all.
+    pub(crate) keep_events: Duration,
+    /// Most bytes that they may take.
+    pub(crate) keep_event_bytes: u64,
     /// Where receivers reach this service to fetch its certificate; none: the address it listens on.
     pub(crate) public_url: Option<String>,
     /// Whether pushes carry MNS's signature.
@@ -61,11 +65,30 @@ impl Settings {
             redirect_is_success: true,
             keep_attempts: Duration::from_secs(7 * 86_400),
             log_one_success_in: 1,
+            keep_events: Duration::from_secs(86_400),
+            keep_event_bytes: 1 << 30,
             public_url: None,
             sign_mns: true,
             sign_webhooks: true,
         }
     }
+}
+
+/// Reads a number of bytes: `1GiB`, `512MiB`, `64KiB`, or the bare number.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let units = [
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+        ("", 1),
+    ];
+    units
+        .into_iter()
+        .find_map(|(unit, size)| {
+            let number = text.strip_suffix(unit)?.trim_end();
+            number.parse::<u64>().ok()?.checked_mul(size)
+        })
+        .ok_or_else(|| "write a size like 1GiB, 512MiB or 65536".to_owned())
 }
 
 /// `ID:SECRET` or `ID:SECRET:ROLE`.

@@ -12,6 +12,7 @@
 //! * A batch is judged by one snapshot, and each delivery carries its version.
 //! * An event goes to every rule that covers it (one, unless overlaps are allowed), else to the default rule, else to
 //!   nobody.
+//! * A pack that a replay made for one rule is judged like any other; that rule alone is told, if it covers the event.
 //! * A rule publishes to its topic: one notification, whose id is derived from the event and the topic; one delivery
 //!   for each subscription of the topic whose filter admits it.
 //! * Deliveries of one subscription are packed together, and sent under the subscription's name as fair-queue group.
@@ -23,12 +24,12 @@
 //! It attempts no delivery and parses no body: the rule's name is spliced into the text that ingest prepared.
 
 use carillon_core::delivery::{DeadLetter, DeadLetterContent, Delivery, Notification};
-use carillon_core::envelope::{RecordPacker, not_taken, open_events};
+use carillon_core::envelope::{RecordPacker, not_taken, open_pack};
 use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
     BatchOutcome, Clock, DeadLetterStore, OutgoingMessage, QueueRecord, Stage, StageSender,
 };
-use carillon_core::rule::Rule;
+use carillon_core::rule::{Rule, RuleName};
 use carillon_core::ruleset::{Hits, Snapshot, SnapshotCache};
 use carillon_core::topic::{SubscriptionName, TopicName};
 use std::collections::BTreeMap;
@@ -61,11 +62,13 @@ pub async fn handle(ports: &Ports, batch: &[QueueRecord]) -> BatchOutcome {
 
     for (index, record) in batch.iter().enumerate() {
         let mut judge = || -> Result<Vec<DeadLetter>, DeadLetter> {
-            let events = open_events(&record.body)
+            let pack = open_pack(&record.body)
                 .map_err(|error| unreadable(now, error.to_string(), &record.body))?;
-            Ok(events
+            let only = pack.only.as_ref();
+            Ok(pack
+                .events
                 .iter()
-                .flat_map(|event| round.judge(index, event))
+                .flat_map(|event| round.judge(index, event, only))
                 .collect())
         };
         match catch_unwind(AssertUnwindSafe(&mut judge)) {
@@ -185,11 +188,15 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Packs the deliveries of an event; gives those that no message can hold, as dead letters.
-    fn judge(&mut self, record: usize, event: &Event) -> Vec<DeadLetter> {
+    /// Packs the deliveries of an event; gives those that no message can hold, as dead letters. With `only`, other rules
+    /// that cover it too are passed over.
+    fn judge(&mut self, record: usize, event: &Event, only: Option<&RuleName>) -> Vec<DeadLetter> {
         let mut refused = Vec::new();
         let set = self.snapshot.rule_set(&event.product);
         for rule in set.judge(event.event_type.as_str(), &event.resource, &mut self.hits) {
+            if only.is_some_and(|only| *only != rule.name) {
+                continue;
+            }
             // A stored rule always names its topic; one that does not has nobody to tell.
             let Some(topic) = &rule.topic else { continue };
             let mut subscriptions = self.snapshot.subscriptions(topic).iter();

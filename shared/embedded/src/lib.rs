@@ -35,6 +35,7 @@
 //! machines: when one machine is outgrown, the engine is SQS, DynamoDB and Lambda. The file does not shrink by itself;
 //! freed space is used again.
 
+mod archive;
 mod attempts;
 mod clock;
 mod letters;

@@ -32,6 +32,11 @@ pub struct Settings {
     pub max_stage_message: usize,
     /// How long attempts are kept; default 7 days.
     pub keep_attempts: Duration,
+    /// How long accepted packs of events are kept, for replay and preview; zero keeps none. Default one day.
+    pub keep_events: Duration,
+    /// Most bytes that the kept packs may take, compressed; beyond it the oldest are let go before their time. Never more
+    /// than a quarter of [`max_bytes`](Self::max_bytes). Default 1 GiB.
+    pub keep_event_bytes: u64,
     /// Of successful attempts one in so many is kept (by message id, so that all attempts of a message are kept or none);
     /// 1 keeps all, 0 none. Failures are always kept. Default 1.
     pub sample_successes: u32,
@@ -49,9 +54,19 @@ impl Default for Settings {
             max_bytes: None,
             max_stage_message: 1 << 20,
             keep_attempts: Duration::from_secs(7 * 86_400),
+            keep_events: Duration::from_secs(86_400),
+            keep_event_bytes: 1 << 30,
             sample_successes: 1,
             linger: Duration::from_millis(3),
         }
+    }
+}
+
+impl Settings {
+    /// Most bytes of kept packs.
+    pub(crate) fn most_event_bytes(&self) -> u64 {
+        let share = self.max_bytes.map_or(u64::MAX, |bytes| bytes / 4);
+        self.keep_event_bytes.min(share)
     }
 }
 
@@ -62,6 +77,8 @@ impl std::fmt::Debug for Settings {
             .field("max_bytes", &self.max_bytes)
             .field("max_stage_message", &self.max_stage_message)
             .field("keep_attempts", &self.keep_attempts)
+            .field("keep_events", &self.keep_events)
+            .field("keep_event_bytes", &self.keep_event_bytes)
             .field("sample_successes", &self.sample_successes)
             .field("linger", &self.linger)
             .finish_non_exhaustive()

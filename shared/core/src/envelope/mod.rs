@@ -7,6 +7,7 @@ pub use carried::{Carried, RecordPacker, not_taken};
 
 use crate::delivery::Delivery;
 use crate::event::Event;
+use crate::rule::RuleName;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -51,14 +52,16 @@ struct Opened<T> {
 }
 
 fn open<'a, T: Deserialize<'a>>(message: &'a str) -> Result<Vec<T>, Unreadable> {
+    read::<Opened<T>>(message).map(|opened| opened.items)
+}
+
+fn read<'a, T: Deserialize<'a>>(message: &'a str) -> Result<T, Unreadable> {
     let shape = |error: serde_json::Error| Unreadable::Shape(error.to_string());
     let version: VersionOnly = serde_json::from_str(message).map_err(shape)?;
     if version.v != VERSION {
         return Err(Unreadable::Version(version.v));
     }
-    serde_json::from_str::<Opened<T>>(message)
-        .map(|opened| opened.items)
-        .map_err(shape)
+    serde_json::from_str(message).map_err(shape)
 }
 
 /// Reads a message that [`Packer`] wrote on the way from ingest to match.
@@ -67,6 +70,26 @@ fn open<'a, T: Deserialize<'a>>(message: &'a str) -> Result<Vec<T>, Unreadable> 
 /// [`Unreadable`].
 pub fn open_events(message: &str) -> Result<Vec<Event>, Unreadable> {
     open(message)
+}
+
+/// A message on its way from ingest to match.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct EventPack {
+    /// The events.
+    #[serde(rename = "items")]
+    pub events: Vec<Event>,
+    /// The one rule that is to be told of them, if it covers them: a replay for a single rule. None, as ingest sends
+    /// them: whoever covers them.
+    #[serde(default)]
+    pub only: Option<RuleName>,
+}
+
+/// As [`open_events`], with what the message says beside its events.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn open_pack(message: &str) -> Result<EventPack, Unreadable> {
+    read(message)
 }
 
 /// Reads a message that [`Packer`] wrote on the way to deliver.
@@ -104,6 +127,8 @@ impl Item for Delivery {
 pub struct Packer {
     done: Vec<String>,
     open: String,
+    /// What stands before the first item; none: [`HEAD`].
+    head: Option<String>,
 }
 
 const HEAD: &str = r#"{"v":1,"items":["#;
@@ -116,6 +141,21 @@ impl Packer {
         Packer::default()
     }
 
+    /// A packer of events that one rule alone is to be told of ([`EventPack::only`]). A release that does not know the
+    /// restriction tells every rule that covers them.
+    #[must_use]
+    pub fn only(rule: &RuleName) -> Self {
+        // A rule's name is letters, digits and hyphens: it needs no escape.
+        Packer {
+            head: Some(format!(r#"{{"v":1,"only":"{rule}","items":["#)),
+            ..Packer::default()
+        }
+    }
+
+    fn head(&self) -> &str {
+        self.head.as_deref().unwrap_or(HEAD)
+    }
+
     /// Adds an item. Gives the position, in [`finish`](Self::finish), of the message that will carry it: when sending
     /// that message fails, the item's record must come again.
     ///
@@ -124,7 +164,7 @@ impl Packer {
     pub fn push<T: Item>(&mut self, item: &T) -> Result<usize, TooLarge> {
         let json = serde_json::to_string(item)
             .expect("events and deliveries have only string keys and finite numbers");
-        let alone = HEAD.len() + json.len() + TAIL.len();
+        let alone = self.head().len() + json.len() + TAIL.len();
         if alone > MAX_MESSAGE {
             return Err(TooLarge {
                 what: item.describe().into_owned(),
@@ -134,8 +174,11 @@ impl Packer {
         if !self.open.is_empty() && self.open.len() + 1 + json.len() + TAIL.len() > MAX_MESSAGE {
             self.close();
         }
-        self.open
-            .push_str(if self.open.is_empty() { HEAD } else { "," });
+        if self.open.is_empty() {
+            self.open = self.head().to_owned();
+        } else {
+            self.open.push(',');
+        }
         self.open.push_str(&json);
         Ok(self.done.len())
     }

@@ -7,6 +7,7 @@ mod identity;
 pub mod mail;
 mod names;
 pub mod oss;
+mod span;
 mod status;
 mod time;
 pub mod vision;
@@ -14,6 +15,7 @@ pub mod vision;
 pub use identity::{EventId, IdentityHasher, MessageId};
 pub use names::{EventType, InvalidName, Product, canonical};
 pub use oss::OssBody;
+pub use span::{InvalidSpan, parse_span};
 pub use status::{EVENT_STATUS_HEADER, PROCESS_STATUS_HEADER, event_status, process_status};
 pub use time::{InvalidTime, Timestamp};
 

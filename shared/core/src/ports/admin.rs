@@ -27,7 +27,7 @@ pub struct Selection {
     pub until: Option<Timestamp>,
 }
 
-/// Part of a list, newest first.
+/// Part of a list, in the order that the method which gives it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     /// The items.

@@ -4,6 +4,7 @@
 //! Traits are used as `Arc<dyn ...>`: a call moves a batch, so its boxed future costs nothing that shows.
 
 mod admin;
+mod archive;
 mod queue;
 mod stage;
 mod store;
@@ -13,6 +14,7 @@ pub use admin::{
     AttemptQuery, Certificates, DeadLetterAdmin, KeptDeadLetter, MetricsText, Page, Selection,
     WebhookKeySet, WebhookKeys,
 };
+pub use archive::{EventArchive, KeptPack};
 pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
     QueueStatistics, Receipt, UserQueue,

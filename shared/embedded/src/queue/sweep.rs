@@ -1,4 +1,4 @@
-//! Housekeeping: messages past their retention, messages of deleted queues, old attempts. Little by little, so that
+//! Housekeeping: messages past their retention, messages of deleted queues, old attempts, old events. Little by little, so that
 //! nobody waits for it.
 
 use super::look::end_of_life;
@@ -25,6 +25,9 @@ impl Ledger {
         }
         if left > 0 {
             left -= self.sweep_attempts(left)?;
+        }
+        if left > 0 {
+            left -= self.sweep_archive(left)?;
         }
         Ok(left <= 0)
     }

@@ -1,6 +1,7 @@
 //! Sending from one stage to the next.
 
 use super::{group_number, number};
+use crate::archive::Packed;
 use crate::store::{Ledger, Outcome, Store};
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{OutgoingMessage, QueueError, Stage, StageSender};
@@ -20,9 +21,16 @@ impl StageSender for Store {
         messages: Vec<OutgoingMessage>,
     ) -> Vec<Result<(), QueueError>> {
         let count = messages.len();
-        let bytes = messages.iter().map(|message| message.body.len()).sum();
+        let kept = match stage {
+            Stage::Match => Some(Packed::of(self, &messages)),
+            Stage::Ingest | Stage::Deliver => None,
+        };
+        let bodies: usize = messages.iter().map(|message| message.body.len()).sum();
+        let bytes = bodies + kept.as_ref().map_or(0, Packed::bytes);
         let sent = self
-            .write(bytes, move |ledger| ledger.send_to_stage(stage, &messages))
+            .write(bytes, move |ledger| {
+                ledger.send_to_stage(stage, &messages, kept.as_ref())
+            })
             .await;
         match sent {
             Ok(results) => results,
@@ -36,10 +44,11 @@ impl Ledger {
         &mut self,
         stage: Stage,
         messages: &[OutgoingMessage],
+        kept: Option<&Packed>,
     ) -> Outcome<Vec<Result<(), QueueError>>, QueueError> {
         let limit = self.settings.max_stage_message;
         let mut results = Vec::with_capacity(messages.len());
-        for message in messages {
+        for (index, message) in messages.iter().enumerate() {
             let len = message.body.len();
             if len > limit {
                 results.push(Err(QueueError::TooLarge {
@@ -51,6 +60,9 @@ impl Ledger {
             }
             let due = self.now.plus(message.delay);
             self.insert_record(stage, message.group.as_deref(), due, &message.body)?;
+            if let Some(pack) = kept.and_then(|kept| kept.get(index)) {
+                self.keep_pack(pack)?;
+            }
             results.push(Ok(()));
         }
         Ok(Ok(results))

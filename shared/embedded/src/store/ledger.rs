@@ -1,6 +1,7 @@
 //! What the writer thread owns: the one connection that writes, and what it remembers between commits.
 
 use super::outage::{FromOutage, Outage};
+use crate::archive::Keeping;
 use crate::queue::Queues;
 use crate::settings::Settings;
 use crate::stage::{NewRecord, Stages};
@@ -19,6 +20,7 @@ pub(crate) struct Ledger {
     pub(crate) now: Timestamp,
     pub(crate) queues: Queues,
     pub(crate) stages: Stages,
+    pub(crate) keeping: Keeping,
     /// What becomes true in memory when the transaction commits.
     pub(crate) effects: Effects,
     /// The database has given up the whole transaction by itself (a full disk does that).
@@ -86,6 +88,7 @@ impl Ledger {
         }
         let mark = self.effects.mark();
         let version = self.effects.rules_version;
+        let keeping = self.keeping;
         let outcome = match self.run("SAVEPOINT work", []) {
             Ok(_) => work(self),
             Err(error) => Err(error),
@@ -100,6 +103,7 @@ impl Ledger {
         };
         self.effects.back_to(mark);
         self.effects.rules_version = version;
+        self.keeping = keeping;
         if self.conn.is_autocommit() {
             self.broken = Some(Outage(
                 "the transaction was given up for another request's failure: try again".to_owned(),

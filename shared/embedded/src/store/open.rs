@@ -5,6 +5,7 @@ use super::ledger::{Effects, Ledger};
 use super::readers::Readers;
 use super::writer::Writer;
 use super::{Inner, Shared, Store, schema};
+use crate::archive::Keeping;
 use crate::queue::Queues;
 use crate::settings::{Durability, Settings};
 use crate::stage::Stages;
@@ -267,12 +268,14 @@ fn recall(conn: Connection, settings: Settings) -> Result<(Ledger, u64), OpenErr
     let now = settings.clock.now();
     let queues = Queues::recall(&conn)?;
     let stages = Stages::recall(&conn, next_seq)?;
+    let keeping = Keeping::recall(&conn)?;
     let ledger = Ledger {
         conn,
         settings,
         now,
         queues,
         stages,
+        keeping,
         effects: Effects::default(),
         broken: None,
         next_seq,

@@ -183,6 +183,7 @@ impl Writer {
         let mut served = Vec::new();
         let ledger = &mut self.ledger;
         ledger.broken = None;
+        let keeping = ledger.keeping;
         if let Err(error) = ledger.run("BEGIN", []) {
             ledger.broken = Some(error.into());
         }
@@ -247,6 +248,7 @@ impl Writer {
                     self.burden = Burden::All;
                 }
                 self.ledger.effects = Effects::default();
+                self.ledger.keeping = keeping;
             }
         }
         for answer in answers {
