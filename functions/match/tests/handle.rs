@@ -246,6 +246,57 @@ async fn each_event_goes_to_the_rule_that_covers_it_else_to_the_default_rule() {
 }
 
 #[tokio::test]
+async fn a_replay_for_one_rule_tells_that_rule_alone_and_under_the_same_ids() {
+    let mut overlapping = world();
+    let records = overlapping.records.get_mut().unwrap();
+    // As under overlap = allow: a second rule covers what `films` covers.
+    records.rules.push(rule(
+        r#"{"ProductName":"oss","RuleName":"archive","EventTypes":["ObjectCreated:*"],
+            "MatchRules":[[{"Suffix":".avi"}]],
+            "Endpoints":[{"EndpointType":"queue","EndpointValue":"MyQueue"}]}"#,
+        "rest",
+    ));
+    let world = Arc::new(overlapping);
+    let events = [
+        event("ObjectCreated:PutObject", "movie/a.avi"),
+        event("ObjectCreated:PutObject", "other/b.avi"),
+        event("ObjectRemoved:DeleteObject", "movie/a.avi"),
+    ];
+    handle(&ports(&world), &[record("live", &events)]).await;
+    let live = std::mem::take(&mut *world.sent.lock().unwrap());
+    let live: Vec<Delivery> = live
+        .iter()
+        .flat_map(|message| open_deliveries(&message.body).unwrap())
+        .collect();
+
+    for (name, expected) in [
+        ("films", 2),
+        ("archive", 2),
+        ("DefaultEnRule", 1),
+        ("gone", 0),
+    ] {
+        let only = carillon_core::rule::RuleName::parse(name).unwrap();
+        let mut packer = Packer::only(&only);
+        for event in &events {
+            packer.push(event).unwrap();
+        }
+        let replay = QueueRecord {
+            id: name.into(),
+            body: packer.finish().remove(0),
+            receive_count: 1,
+        };
+        let outcome = handle(&ports(&world), &[replay]).await;
+        assert_eq!(outcome.failed, []);
+        let of_rule = live
+            .iter()
+            .filter(|delivery| delivery.notification.rule == only);
+        assert_eq!(deliveries(&world), of_rule.cloned().collect::<Vec<_>>());
+        assert_eq!(deliveries(&world).len(), expected, "{name}");
+        world.sent.lock().unwrap().clear();
+    }
+}
+
+#[tokio::test]
 async fn the_same_event_on_the_same_topic_has_the_same_message_id_and_names_its_rule_in_the_body() {
     let world = Arc::new(world());
     let put = event("ObjectCreated:PutObject", "event-notification-test/a");

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use carillon_core::envelope::{MAX_MESSAGE, Packer, Unreadable, open_deliveries, open_events};
+use carillon_core::envelope::{
+    MAX_MESSAGE, Packer, Unreadable, open_deliveries, open_events, open_pack,
+};
 use carillon_core::event::{Body, Event, EventType, IdentityHasher, Product, Timestamp};
+use carillon_core::rule::RuleName;
 use proptest::prelude::*;
 
 fn event(number: usize, body: String) -> Event {
@@ -93,6 +96,37 @@ fn unknown_members_are_passed_over_and_an_unknown_version_is_refused() {
             "{broken}"
         );
     }
+}
+
+#[test]
+fn a_pack_for_one_rule_says_so_and_keeps_the_limit() {
+    let rule = RuleName::parse("films").unwrap();
+    let mut packer = Packer::only(&rule);
+    let events: Vec<Event> = (0..5).map(|n| event(n, "x".repeat(30_000))).collect();
+    for event in &events {
+        packer.push(event).unwrap();
+    }
+    let mut out = Vec::new();
+    for message in packer.finish() {
+        assert!(message.len() <= MAX_MESSAGE);
+        // Who does not know the restriction reads the events all the same.
+        assert_eq!(
+            open_events(&message).unwrap(),
+            open_pack(&message).unwrap().events
+        );
+        let pack = open_pack(&message).unwrap();
+        assert_eq!(pack.only.as_ref(), Some(&rule));
+        out.extend(pack.events);
+    }
+    assert_eq!(out, events);
+
+    let mut packer = Packer::new();
+    packer.push(&events[0]).unwrap();
+    assert_eq!(open_pack(&packer.finish()[0]).unwrap().only, None);
+    assert!(matches!(
+        open_pack(r#"{"v":1,"only":5,"items":[]}"#),
+        Err(Unreadable::Shape(_))
+    ));
 }
 
 #[test]
