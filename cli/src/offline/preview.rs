@@ -5,7 +5,7 @@ use super::rules::{load, read};
 use crate::failure::{Failure, Outcome};
 use crate::output::{complain, print_json, say};
 use carillon_core::event::Product;
-use carillon_core::ruleset::{Holder, Moved, Overlap, RuleSet, preview};
+use carillon_core::ruleset::{Moved, Overlap, RuleSet, preview};
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::BufRead;
@@ -57,7 +57,7 @@ impl PreviewArgs {
             let taken: Vec<Value> = preview
                 .taken
                 .iter()
-                .map(|(from, count)| json!({ "from": holder(from), "events": count }))
+                .map(|(from, count)| json!({ "from": from.to_string(), "events": count }))
                 .collect();
             let conflicts: Vec<Value> = preview
                 .conflicts
@@ -82,35 +82,8 @@ impl PreviewArgs {
                 "conflicts": conflicts,
             }));
         } else {
-            say!(
-                "rule {:?} would take {} of {} events",
-                rule.name.as_str(),
-                preview.taken_count(),
-                preview.events
-            );
-            for (from, count) in &preview.taken {
-                say!("  {count} from {}", holder(from));
-            }
-            for example in &preview.taken_examples {
-                say!(
-                    "  takes {} on {:?} from {}",
-                    example.event_type,
-                    example.resource,
-                    holder(&example.from)
-                );
-            }
-            if preview.lost > 0 {
-                say!(
-                    "it would no longer take {} that the stored rule of its name takes",
-                    preview.lost
-                );
-            }
-            for example in &preview.lost_examples {
-                say!("  loses {} on {:?}", example.event_type, example.resource);
-            }
-            for conflict in &preview.conflicts {
-                say!("refused as it stands: {conflict}");
-            }
+            let text = preview.text(rule.name.as_str(), |_| String::new());
+            say!("{}", text.trim_end());
         }
         match bad {
             0 => Ok(()),
@@ -151,15 +124,6 @@ impl PreviewArgs {
     }
 }
 
-fn holder(from: &Holder) -> String {
-    match from {
-        Holder::Nobody => "nobody".to_owned(),
-        Holder::Default => "the default rule".to_owned(),
-        Holder::Itself => "the stored rule of its name".to_owned(),
-        Holder::Rule(name) => format!("rule {:?}", name.as_str()),
-    }
-}
-
 fn moved(moved: &Moved) -> Value {
-    json!({ "event": moved.event, "eventName": moved.event_type, "resource": moved.resource, "from": holder(&moved.from) })
+    json!({ "event": moved.event, "eventName": moved.event_type, "resource": moved.resource, "from": moved.from.to_string() })
 }

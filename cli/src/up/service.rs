@@ -276,7 +276,13 @@ impl Parts {
             ..carillon_manage::Settings::default()
         };
         let (decoding, clock) = (self.ingest.settings.clone(), self.ingest.clock.clone());
-        carillon_manage::Service::new(ports, own).decoding_with(Arc::new(move |body, product| {
+        let service = carillon_manage::Service::new(ports, own);
+        let service = if settings.keep_events.is_zero() {
+            service
+        } else {
+            service.remembering(Arc::new(self.store.clone()))
+        };
+        service.decoding_with(Arc::new(move |body, product| {
             let hint = carillon_ingest::Hint {
                 product: Some(product.to_owned()),
                 received: clock.now(),

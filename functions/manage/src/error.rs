@@ -4,7 +4,7 @@
 //! field, which value, what to do. Codes that the vendor publishes are used where they fit (MNS help, "Error codes", and
 //! those of its OpenAPI gateway: `InvalidAction.NotFound`, `InvalidVersion`, `SignatureNonceUsed`,
 //! `IdempotentParameterMismatch`, `UnsupportedOperation`, `ServiceUnavailable`); those of our own are
-//! `EventRuleAlreadyExist`, `EventRuleConflict`, `EventRuleNotExist`, `EventRuleExceedLimit`, `QueueExceedLimit`,
+//! `EventRuleAlreadyExist`, `EventRuleConflict`, `EventRuleNotExist`, `EventRuleExceedLimit`, `EventRuleDisabled`, `QueueExceedLimit`,
 //! `TopicExceedLimit`, `SubscriptionExceedLimit`, `TopicInUse`, `DeadLetterNotExist`, `MessageTooLarge`,
 //! `RequestTooLarge`, `MissingAction`, `NotFound` and `MethodNotAllowed`.
 

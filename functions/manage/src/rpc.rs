@@ -148,7 +148,7 @@ actions! {
     EnableEventRule Change actions::rule_change::enable;
     DisableEventRule Change actions::rule_change::disable;
     ExplainEvent Look actions::explain::explain;
-    PreviewEventRule Look actions::explain::preview;
+    PreviewEventRule Look actions::preview::preview;
     CreateTopic Change actions::topics::create;
     DeleteTopic Change actions::topics::delete;
     GetTopicAttributes Look actions::topics::get;
@@ -160,6 +160,7 @@ actions! {
     SetSubscriptionAttributes Change actions::subscriptions::set;
     ListSubscriptionByTopic Look actions::subscriptions::list;
     PublishEvents Publish actions::publish::publish;
+    ReplayEvents Change actions::replay::replay;
     ListDeliveries Look actions::deliveries::list;
     ListDeadLetters Look actions::dead_letters::list;
     GetDeadLetter Look actions::dead_letters::get;

@@ -7,10 +7,10 @@ use crate::metrics::Counters;
 use crate::throttle::Throttle;
 use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
-    AttemptQuery, Certificates, Clock, DeadLetterAdmin, MetricsText, Publisher, QueueAdmin,
-    QueueConsumer, QueueSender, Random, RuleStore,
+    AttemptQuery, Certificates, Clock, DeadLetterAdmin, EventArchive, MetricsText, Publisher,
+    QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore,
 };
-use carillon_core::ruleset::Overlap;
+use carillon_core::ruleset::{Overlap, SnapshotCache};
 use carillon_core::topic::Subscription;
 use std::sync::Arc;
 
@@ -199,6 +199,10 @@ pub struct Service {
     pub(crate) settings: Settings,
     /// See [`Service::decoding_with`].
     pub(crate) decode: Option<Decode>,
+    /// See [`Service::remembering`].
+    pub(crate) archive: Option<Arc<dyn EventArchive>>,
+    /// The rules as events are judged by them; loaded when first asked for.
+    pub(crate) snapshots: SnapshotCache,
     /// Rules, topics and subscriptions as this process knows them.
     pub(crate) ledger: Ledger,
     /// Nonces seen within the clock window: a replayed request is refused.
@@ -222,6 +226,8 @@ impl Service {
             tokens: Tokens::default(),
             counters: Counters::default(),
             decode: None,
+            archive: None,
+            snapshots: SnapshotCache::new(ports.rules.clone()),
             ports,
             settings,
         }
@@ -231,6 +237,13 @@ impl Service {
     #[must_use]
     pub fn decoding_with(mut self, decode: Decode) -> Self {
         self.decode = Some(decode);
+        self
+    }
+
+    /// Gives the service the history of accepted events, for ReplayEvents and PreviewEventRule.
+    #[must_use]
+    pub fn remembering(mut self, archive: Arc<dyn EventArchive>) -> Self {
+        self.archive = Some(archive);
         self
     }
 

@@ -53,7 +53,7 @@ fn class(text: &str) -> Result<OutcomeClass, &'static str> {
 }
 
 /// ISO 8601, or epoch milliseconds.
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(millis) = text.parse() {
         return Ok(Timestamp::from_millis(millis));
     }
@@ -66,10 +66,7 @@ pub(crate) fn paging(params: &Params) -> Result<(Option<&str>, usize), Refused> 
     let Some(token) = params.text("NextToken") else {
         return Ok((None, limit as usize));
     };
-    let sound = token
-        .split_once('.')
-        .filter(|(sum, inner)| *sum == checksum(inner));
-    let (_, inner) = sound.ok_or_else(|| {
+    let inner = unseal(token).ok_or_else(|| {
         Refused::argument(
             "NextToken",
             token,
@@ -79,7 +76,18 @@ pub(crate) fn paging(params: &Params) -> Result<(Option<&str>, usize), Refused> 
     Ok((Some(inner), limit as usize))
 }
 
-/// Goes before a store's own token, so that a spoiled one is the caller's fault and not the store's.
+/// A store's own token as a caller is given it: with a checksum before it, so that a spoiled one is the caller's fault and
+/// not the store's.
+pub(crate) fn seal(inner: &str) -> String {
+    format!("{}.{inner}", checksum(inner))
+}
+
+/// What [`seal`] was given; none of anything else.
+pub(crate) fn unseal(token: &str) -> Option<&str> {
+    let (sum, inner) = token.split_once('.')?;
+    (sum == checksum(inner)).then_some(inner)
+}
+
 fn checksum(inner: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(inner.as_bytes());
@@ -95,10 +103,7 @@ pub(crate) fn data<T>(page: Page<T>, show: impl Fn(&T) -> Value) -> Value {
     data.insert("PageData".into(), page.items.iter().map(show).collect());
     data.insert("Size".into(), json!(page.items.len()));
     if let Some(next) = page.next {
-        data.insert(
-            "NextToken".into(),
-            json!(format!("{}.{next}", checksum(&next))),
-        );
+        data.insert("NextToken".into(), json!(seal(&next)));
     }
     Value::Object(data)
 }

@@ -1,25 +1,35 @@
-//! ExplainEvent and PreviewEventRule: why an event goes where it goes, and what a rule would change about that.
+//! ExplainEvent: why an event goes where it goes; and reading the events that an action is given.
 
-use crate::actions::rule_create::{read_spec, validate};
 use crate::error::Refused;
 use crate::ledger::View;
 use crate::params::Params;
 use crate::rpc::{Answer, Call};
 use crate::service::Service;
-use carillon_core::event::{EventType, Product};
-use carillon_core::rule::{EndpointSpec, RuleSpec};
-use carillon_core::ruleset::{Explanation, Holder, Moved, Preview, RuleSet, preview as look_ahead};
+use carillon_core::event::{Event, EventId, EventType, Product, Timestamp};
+use carillon_core::ruleset::{Explanation, RuleSet};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 /// Form of an event, for errors.
 const EVENT: &str = r#"{"eventName": "ObjectCreated:PutObject", "oss": {"bucket": {"name": "b"}, "object": {"key": "k"}}}"#;
 
 /// What judging needs of an event.
-struct Judged {
-    product: Product,
-    event_type: String,
-    resource: String,
+pub(crate) struct Judged {
+    pub(crate) product: Product,
+    pub(crate) event_type: String,
+    pub(crate) resource: String,
+    /// When it happened, and its id: of an event that was decoded.
+    pub(crate) known: Option<(Timestamp, EventId)>,
+}
+
+impl From<Event> for Judged {
+    fn from(event: Event) -> Self {
+        Judged {
+            product: event.product,
+            event_type: event.event_type.as_str().to_owned(),
+            resource: event.resource,
+            known: Some((event.time, event.id)),
+        }
+    }
 }
 
 /// Explains one event: `Event`, or `EventType` and `Resource`. `MaxOthers` (default 10) bounds how many of the rules that
@@ -50,6 +60,7 @@ pub(crate) async fn explain(call: Call<'_>) -> Answer {
                 product,
                 event_type,
                 resource: params.text("Resource").unwrap_or_default().to_owned(),
+                known: None,
             }
         }
     };
@@ -62,40 +73,6 @@ pub(crate) async fn explain(call: Call<'_>) -> Answer {
     data["ProductName"] = json!(event.product);
     data["Version"] = json!(version);
     Ok(Some(data))
-}
-
-/// Previews a rule that is not stored, or a change of one that is: CreateEventRule's parameters, and `Events`, a JSON
-/// array or one event a line. Endpoints may be left out. `MaxExamples` (default 20) bounds the lists.
-pub(crate) async fn preview(call: Call<'_>) -> Answer {
-    let Call {
-        service, params, ..
-    } = call;
-    let mut spec: RuleSpec = read_spec(params)?;
-    if spec.endpoint.is_none() && spec.endpoints.is_none() {
-        // Who is told makes no difference to what is taken.
-        spec.endpoint = Some(EndpointSpec {
-            endpoint_type: "queue".to_owned(),
-            endpoint_value: "preview".to_owned(),
-        });
-    }
-    let rule = validate(service, spec)?;
-    let most = params.number32("MaxExamples", 0..=1000)?.unwrap_or(20) as usize;
-    let Some(text) = params.text("Events") else {
-        return Err(Refused::new(
-            400,
-            "InvalidArgument",
-            "Events is missing: give events, as a JSON array or one a line; the service keeps no history of them",
-        ));
-    };
-    let events = read(service, &rule.product, text, "Events")?;
-    let set = service
-        .ledger
-        .read(|view| rule_set(view, &rule.product))
-        .await?;
-    let of_product = events.iter().filter(|event| event.product == rule.product);
-    let pairs = of_product.map(|event| (event.event_type.as_str(), event.resource.as_str()));
-    let seen = look_ahead(&set, &rule, pairs, most);
-    Ok(Some(preview_shown(rule.name.as_str(), &seen)))
 }
 
 fn product(params: &Params) -> Result<Product, Refused> {
@@ -115,7 +92,7 @@ fn rule_set(view: &View, product: &Product) -> RuleSet {
 
 /// Reads events: one object, an array, a body with `events`, or one a line. What is none of OSS's own goes to the host's
 /// decoder, if there is one.
-fn read(
+pub(crate) fn read(
     service: &Service,
     product: &Product,
     text: &str,
@@ -207,6 +184,7 @@ fn plain(product: &Product, item: &Value) -> Option<Judged> {
         product: product.clone(),
         event_type,
         resource,
+        known: None,
     })
 }
 
@@ -217,14 +195,10 @@ fn foreign(
     text: &str,
 ) -> Option<Result<Vec<Judged>, String>> {
     let decode = service.decode.as_ref()?;
-    Some(decode(text.as_bytes(), product.as_str()).map(|events| {
-        let judged = events.into_iter().map(|event| Judged {
-            product: event.product,
-            event_type: event.event_type.as_str().to_owned(),
-            resource: event.resource,
-        });
-        judged.collect()
-    }))
+    Some(
+        decode(text.as_bytes(), product.as_str())
+            .map(|events| events.into_iter().map(Judged::from).collect()),
+    )
 }
 
 fn shown(explanation: &Explanation) -> Value {
@@ -240,79 +214,5 @@ fn shown(explanation: &Explanation) -> Value {
         "Others": others.collect::<Vec<_>>(),
         "Unlisted": explanation.unlisted,
         "Text": explanation.to_string(),
-    })
-}
-
-fn holder(from: &Holder) -> String {
-    match from {
-        Holder::Nobody => "nobody".to_owned(),
-        Holder::Default => "the default rule".to_owned(),
-        Holder::Itself => "the stored rule of its name".to_owned(),
-        Holder::Rule(name) => format!("rule {:?}", name.as_str()),
-    }
-}
-
-fn moved(moved: &Moved) -> Value {
-    let mut data =
-        json!({ "Event": moved.event, "EventType": moved.event_type, "Resource": moved.resource });
-    match &moved.from {
-        Holder::Rule(name) => {
-            data["From"] = json!("rule");
-            data["FromRule"] = json!(name);
-        }
-        Holder::Nobody => data["From"] = json!("nobody"),
-        Holder::Default => data["From"] = json!("default"),
-        Holder::Itself => data["From"] = json!("itself"),
-    }
-    data
-}
-
-fn preview_shown(name: &str, seen: &Preview) -> Value {
-    let mut text = format!(
-        "rule {name:?} would take {} of {} events\n",
-        seen.taken_count(),
-        seen.events
-    );
-    for (from, count) in &seen.taken {
-        let _ = writeln!(text, "  {count} from {}", holder(from));
-    }
-    for example in &seen.taken_examples {
-        let from = holder(&example.from);
-        let _ = writeln!(
-            text,
-            "  takes {} on {:?} from {from}",
-            example.event_type, example.resource
-        );
-    }
-    if seen.lost > 0 {
-        let _ = writeln!(
-            text,
-            "it would no longer take {} that the stored rule of its name takes",
-            seen.lost
-        );
-    }
-    for example in &seen.lost_examples {
-        let _ = writeln!(
-            text,
-            "  loses {} on {:?}",
-            example.event_type, example.resource
-        );
-    }
-    for conflict in &seen.conflicts {
-        let _ = writeln!(text, "refused as it stands: {conflict}");
-    }
-    let conflicts = seen.conflicts.iter().map(|conflict| {
-        let witness = &conflict.witness;
-        json!({ "RuleName": conflict.other, "EventType": witness.event_type, "Resource": witness.resource })
-    });
-    json!({
-        "RuleName": name,
-        "Events": seen.events,
-        "Taken": seen.taken_count(),
-        "Lost": seen.lost,
-        "TakenExamples": seen.taken_examples.iter().map(moved).collect::<Vec<_>>(),
-        "LostExamples": seen.lost_examples.iter().map(moved).collect::<Vec<_>>(),
-        "Conflicts": conflicts.collect::<Vec<_>>(),
-        "Text": text,
     })
 }

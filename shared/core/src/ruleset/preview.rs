@@ -3,6 +3,7 @@
 use super::{Conflict, Hits, RuleBook, RuleSet};
 use crate::rule::{Rule, RuleName};
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 
 /// Who is told of an event today.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +16,17 @@ pub enum Holder {
     Itself,
     /// An ordinary rule: with this one, the new rule conflicts.
     Rule(RuleName),
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Holder::Nobody => f.write_str("nobody"),
+            Holder::Default => f.write_str("the default rule"),
+            Holder::Itself => f.write_str("the stored rule of its name"),
+            Holder::Rule(name) => write!(f, "rule {:?}", name.as_str()),
+        }
+    }
 }
 
 /// One event that the new rule would take, or that its predecessor would lose.
@@ -52,6 +64,50 @@ impl Preview {
     #[must_use]
     pub fn taken_count(&self) -> usize {
         self.taken.values().sum()
+    }
+
+    /// The preview for a person, a few lines. `name` is the rule's; `about` says more of an event: nothing, or a text that
+    /// begins with a blank.
+    #[must_use]
+    pub fn text(&self, name: &str, about: impl Fn(&Moved) -> String) -> String {
+        let mut text = format!(
+            "rule {name:?} would take {} of {} events\n",
+            self.taken_count(),
+            self.events
+        );
+        for (from, count) in &self.taken {
+            let _ = writeln!(text, "  {count} from {from}");
+        }
+        for taken in &self.taken_examples {
+            let _ = writeln!(
+                text,
+                "  takes {} on {:?}{} from {}",
+                taken.event_type,
+                taken.resource,
+                about(taken),
+                taken.from
+            );
+        }
+        if self.lost > 0 {
+            let _ = writeln!(
+                text,
+                "it would no longer take {} that the stored rule of its name takes",
+                self.lost
+            );
+        }
+        for lost in &self.lost_examples {
+            let _ = writeln!(
+                text,
+                "  loses {} on {:?}{}",
+                lost.event_type,
+                lost.resource,
+                about(lost)
+            );
+        }
+        for conflict in &self.conflicts {
+            let _ = writeln!(text, "refused as it stands: {conflict}");
+        }
+        text
     }
 }
 
