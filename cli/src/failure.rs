@@ -14,6 +14,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// The same, with what the person can do next.
+    pub(crate) fn with(self, next: &str) -> Self {
+        match self {
+            Failure::Refused(text) => Failure::Refused(format!("{text}; {next}")),
+            Failure::Unusable(text) => Failure::Unusable(format!("{text}; {next}")),
+        }
+    }
+
     pub(crate) fn exit(&self) -> ExitCode {
         match self {
             Failure::Refused(_) => ExitCode::from(1),

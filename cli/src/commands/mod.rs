@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod dead_letter;
 pub(crate) mod delivery;
 pub(crate) mod queue;
+pub(crate) mod replay;
 pub(crate) mod rule;
 mod selection;
 pub(crate) mod send;

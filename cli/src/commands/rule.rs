@@ -53,9 +53,40 @@ enum RuleCommand {
         #[command(flatten)]
         definition: Definition,
         /// File of events, one a line; without it, the recent history of the service.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "until", "limit"])]
         events: Option<PathBuf>,
+        #[command(flatten)]
+        recent: Recent,
     },
+}
+
+/// Which part of the service's history.
+#[derive(Debug, Args)]
+struct Recent {
+    /// Look at events accepted since then: a time (ISO 8601), or how long ago (90s, 15m, 24h, 7d); by default an hour.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Look at events accepted before then.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Look at no more than this many events, 1 to 100 000; by default 10 000.
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+}
+
+impl Recent {
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let limit = self.limit.map(|limit| limit.to_string());
+        let named = [
+            ("Since", self.since.clone()),
+            ("Until", self.until.clone()),
+            ("MaxEvents", limit),
+        ];
+        named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -127,9 +158,11 @@ impl RuleArgs {
                 self.show(&rule)
             }
             RuleCommand::Explain { event, product } => self.explain(&client, event, product),
-            RuleCommand::Preview { definition, events } => {
-                self.preview(&client, definition, events.as_ref())
-            }
+            RuleCommand::Preview {
+                definition,
+                events,
+                recent,
+            } => self.preview(&client, definition, events.as_ref(), recent),
         }
     }
 
@@ -221,9 +254,11 @@ impl RuleArgs {
         client: &Client,
         definition: &Definition,
         events: Option<&PathBuf>,
+        recent: &Recent,
     ) -> Outcome {
         for rule in definition.rules()? {
             let mut parameters = parameters(&rule);
+            parameters.extend(recent.parameters());
             if let Some(path) = events {
                 let text = String::from_utf8(read_input(path)?)
                     .map_err(|_| Failure::Unusable(format!("{} is not UTF-8", path.display())))?;

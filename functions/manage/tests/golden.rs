@@ -11,7 +11,7 @@ mod support;
 use carillon_core::delivery::{
     Attempt, DeadLetter, DeadLetterContent, Delivery, Notification, Outcome, OutcomeClass,
 };
-use carillon_core::event::{EventType, MessageId, Product, Timestamp};
+use carillon_core::event::{Body, Event, EventType, IdentityHasher, MessageId, Product, Timestamp};
 use carillon_core::ports::{AttemptRecord, KeptDeadLetter};
 use carillon_core::rule::RuleName;
 use carillon_core::topic::{SubscriptionName, TopicName};
@@ -204,6 +204,69 @@ fn letters() -> Vec<KeptDeadLetter> {
             },
         ),
     ]
+}
+
+/// An event as ingest makes it.
+fn past(event_type: &str, resource: &str) -> Event {
+    Event {
+        product: Product::Oss,
+        event_type: EventType::parse(event_type).unwrap(),
+        resource: resource.to_owned(),
+        time: Timestamp::from_millis(NOON - 1_800_000),
+        id: IdentityHasher::new("golden").part(resource).finish(),
+        body: Body::Plain("{}".to_owned()),
+    }
+}
+
+/// The actions over accepted events.
+async fn history(golden: &mut Golden) {
+    let put = "ObjectCreated:PutObject";
+    golden.world.queue("yesterday").await;
+    golden.world.rule("albums", "albums/", "yesterday").await;
+    golden.world.rule("resting", "resting/", "yesterday").await;
+    let resting = [("ProductName", "oss"), ("RuleName", "resting")];
+    golden.world.act("DisableEventRule", &resting).await.data();
+    let events = [past(put, "albums/1.jpg"), past(put, "resting/2.jpg")];
+    let (early, late) = (NOON - 1_800_000, NOON - 600_000);
+    golden
+        .world
+        .archive
+        .keep(Timestamp::from_millis(early), &events);
+    golden.world.archive.keep(
+        Timestamp::from_millis(late),
+        &[past("ObjectRemoved:DeleteObject", "albums/1.jpg")],
+    );
+
+    let wide = [
+        ("ProductName", "oss"),
+        ("RuleName", "wide"),
+        ("EventTypes", r#"["ObjectCreated:*"]"#),
+        ("MatchRules", r#"[[{"Suffix":".jpg"}]]"#),
+    ];
+    golden.act("PreviewEventRule.recent", &wide).await;
+    let again = [
+        ("Since", "2026-11-22T11:00:00Z"),
+        ("RuleName", "albums"),
+        ("MaxEvents", "1"),
+    ];
+    golden.act("ReplayEvents", &again).await;
+    let count = [
+        ("Since", "90m"),
+        ("ResourceName", "resting"),
+        ("DryRun", "true"),
+    ];
+    golden.act("ReplayEvents.count", &count).await;
+    for (name, parameters) in [
+        ("rule", [("Since", "1h"), ("RuleName", "gone")]),
+        ("disabled", [("Since", "1h"), ("RuleName", "resting")]),
+        ("since", [("Since", "soon"), ("RuleName", "albums")]),
+        ("after", [("Since", "1h"), ("Until", "2h")]),
+        ("token", [("NextToken", "0.1.2.3"), ("RuleName", "albums")]),
+    ] {
+        golden
+            .act(&format!("ReplayEvents.{name}"), &parameters)
+            .await;
+    }
 }
 
 #[tokio::test]
@@ -459,6 +522,7 @@ async fn every_action_answers_as_reviewed() {
     golden
         .act("DeleteQueue.missing", &[("QueueName", "dead")])
         .await;
+    history(&mut golden).await;
     golden.finish();
 }
 

@@ -2,9 +2,11 @@
 // `allow-unwrap-in-tests` knows test functions, not their helpers.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+mod archive;
 mod queues;
 mod store;
 
+pub use archive::MemoryArchive;
 pub use queues::MemoryQueues;
 pub use store::{MemoryDead, MemoryStore};
 
@@ -85,6 +87,7 @@ pub struct World {
     pub store: Arc<MemoryStore>,
     pub queues: Arc<MemoryQueues>,
     pub dead: Arc<MemoryDead>,
+    pub archive: Arc<MemoryArchive>,
     pub published: Arc<Publications>,
 }
 
@@ -112,13 +115,16 @@ pub fn world_over(store: Arc<MemoryStore>, settings: Settings) -> World {
         webhook_secrets: None,
         url_check: None,
     };
-    let router = router(Arc::new(Service::new(ports, settings)));
+    let archive = Arc::<MemoryArchive>::default();
+    let service = Service::new(ports, settings).remembering(archive.clone());
+    let router = router(Arc::new(service));
     World {
         router,
         clock,
         store,
         queues,
         dead,
+        archive,
         published,
     }
 }
