@@ -135,6 +135,8 @@ struct Parts {
 impl Parts {
     fn new(settings: &Settings, store: Store, guard: AddressGuard, signing: Arc<Signing>) -> Self {
         let shared = Arc::new(store.clone());
+        // What handlers hand on is not written when it is settled at once.
+        let hand_over = Arc::new(store.hand_over());
         let clock = Arc::new(SystemClock);
         let snapshots = Arc::new(SnapshotCache::new(shared.clone()));
         let decoding = carillon_ingest::Settings {
@@ -143,14 +145,14 @@ impl Parts {
             ..settings.ingest.clone()
         };
         let ingest = carillon_ingest::Ports {
-            stages: shared.clone(),
+            stages: hand_over.clone(),
             dead_letters: shared.clone(),
             clock: clock.clone(),
             settings: Arc::new(decoding),
         };
         let matching = carillon_match::Ports {
             snapshots: snapshots.clone(),
-            stages: shared.clone(),
+            stages: hand_over.clone(),
             dead_letters: shared.clone(),
             clock: clock.clone(),
         };
@@ -160,11 +162,11 @@ impl Parts {
         });
         let deliver = carillon_deliver::Ports {
             snapshots: snapshots.clone(),
-            stages: shared.clone(),
-            queues: shared.clone(),
+            stages: hand_over.clone(),
+            queues: hand_over.clone(),
             http: Arc::new(dialler),
-            dead_letters: shared.clone(),
-            attempts: shared,
+            dead_letters: shared,
+            attempts: hand_over,
             clock,
             random: Arc::new(SystemRandom),
             signer: signing.clone(),
@@ -221,6 +223,7 @@ impl Parts {
         if stage == Stage::Deliver {
             // Its batches wait for endpoints and hardly for the processor: a slow endpoint must not hold them all.
             settings.concurrency = 32;
+            settings.batch_size = 50;
         }
         EventSourceMapping::start(self.store.clone(), stage, settings, handler)
     }
@@ -238,6 +241,7 @@ impl Parts {
         let shared = Arc::new(self.store.clone());
         let guard = self.guard.clone();
         let signing = self.signing.clone();
+        let shared_metrics: Arc<dyn carillon_core::ports::MetricsText> = shared.clone();
         let ports = carillon_manage::Ports {
             rules: shared.clone(),
             queues: shared.clone(),
@@ -249,7 +253,7 @@ impl Parts {
             attempts: Some(shared.clone()),
             dead_letters: Some(shared),
             certificates: Some(self.signing.clone()),
-            metrics: Vec::new(),
+            metrics: vec![shared_metrics],
             webhook_secrets: Some(Arc::new(move |subscription| {
                 let keys = signing.keys(subscription)?;
                 Some(WebhookSecrets {

@@ -1,7 +1,7 @@
 //! The attempt log.
 
 use crate::letters::{id_bytes, read_cursor};
-use crate::store::{FromOutage as _, Ledger, Store};
+use crate::store::{Care, FromOutage as _, Job, Ledger, Outage, Store};
 use carillon_core::delivery::{Attempt, Outcome, OutcomeClass};
 use carillon_core::event::{MessageId, Product, Timestamp};
 use carillon_core::ports::{AttemptLog, AttemptQuery, AttemptRecord, Page, Selection, StoreError};
@@ -9,6 +9,7 @@ use carillon_core::rule::RuleName;
 use carillon_core::topic::{SubscriptionName, TopicName};
 use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, Row};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Largest page.
@@ -17,11 +18,7 @@ const LARGEST_PAGE: usize = 1_000;
 #[async_trait::async_trait]
 impl AttemptLog for Store {
     async fn record(&self, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
-        let sample = self.inner.shared.settings.sample_successes;
-        let kept: Vec<AttemptRecord> = attempts
-            .into_iter()
-            .filter(|attempt| is_kept(attempt, sample))
-            .collect();
+        let kept = self.worth_keeping(attempts);
         if kept.is_empty() {
             return Ok(());
         }
@@ -29,13 +26,95 @@ impl AttemptLog for Store {
             .iter()
             .map(|kept| 128 + kept.attempt.outcome.detail.len())
             .sum();
-        self.write_lazily(bytes, move |ledger| {
+        self.write_with(Care::Lazy, bytes, move |ledger| {
             for attempt in &kept {
                 ledger.insert_attempt(attempt)?;
             }
             Ok(Ok(()))
         })
         .await
+    }
+}
+
+impl Store {
+    /// As `record`, for those who do not wait.
+    pub(crate) fn log_attempts(&self, attempts: Vec<AttemptRecord>) {
+        let kept = self.worth_keeping(attempts);
+        if kept.is_empty() {
+            return;
+        }
+        self.inner.shared.inbox.push_now(Job::Write {
+            care: Care::Lazy,
+            run: Box::new(move |ledger| {
+                let logged: Result<(), Outage> = ledger.alone(|ledger| {
+                    for attempt in &kept {
+                        ledger.insert_attempt(attempt)?;
+                    }
+                    Ok(Ok(()))
+                });
+                Box::new(move |fate| {
+                    if let Some(outage) = fate.err().or(logged.as_ref().err()) {
+                        tracing::warn!(reason = %outage, "attempts are missing from the log");
+                    }
+                })
+            }),
+        });
+    }
+
+    fn worth_keeping(&self, attempts: Vec<AttemptRecord>) -> Vec<AttemptRecord> {
+        let shared = &self.inner.shared;
+        let successes = attempts
+            .iter()
+            .filter(|attempt| attempt.attempt.outcome.class == OutcomeClass::Success)
+            .count();
+        let share = shared.successes.share(
+            successes,
+            shared.settings.clock.now(),
+            shared.settings.most_successes_a_second,
+        );
+        let sample = shared.settings.sample_successes.saturating_mul(share);
+        attempts
+            .into_iter()
+            .filter(|attempt| is_kept(attempt, sample))
+            .collect()
+    }
+}
+
+/// How many successes come, so that a flood of them is sampled.
+#[derive(Debug, Default)]
+pub(crate) struct Successes(Mutex<Seconds>);
+
+#[derive(Debug, Default)]
+struct Seconds {
+    second: i64,
+    count: u32,
+    /// One in so many is kept this second.
+    share: u32,
+}
+
+impl Successes {
+    /// Counts `more`, and says that one in so many is to be kept: by what came in the second before, and at once when this
+    /// one brings more than that.
+    fn share(&self, more: usize, now: Timestamp, most: u32) -> u32 {
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let most = most.max(1);
+        let second = now.as_millis() / 1000;
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.second != second {
+            let before = if held.second + 1 == second {
+                held.count
+            } else {
+                0
+            };
+            *held = Seconds {
+                second,
+                count: 0,
+                share: before.div_ceil(most).max(1),
+            };
+        }
+        held.count = held.count.saturating_add(more);
+        held.share = held.share.max(held.count.div_ceil(most));
+        held.share
     }
 }
 

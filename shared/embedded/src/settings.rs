@@ -2,19 +2,23 @@
 
 use crate::clock::{SystemClock, SystemRandom, Timekeeper};
 use carillon_core::ports::Random;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// When a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// When it is on the disk (`synchronous=FULL`): it survives a power cut. The only sound one for a service.
+    /// When it is on the disk: it survives a power cut. The only sound one for a service.
     #[default]
     Disk,
     /// When the operating system has it (`synchronous=OFF`): it survives the process, not a power cut. For stores that
     /// are thrown away.
     System,
 }
+
+/// Puts what was written to a file on the disk.
+pub type Sync = Arc<dyn Fn(&File) -> std::io::Result<()> + Send + std::marker::Sync>;
 
 /// Settings of a store.
 #[derive(Clone)]
@@ -40,6 +44,15 @@ pub struct Settings {
     /// Of successful attempts one in so many is kept (by message id, so that all attempts of a message are kept or none);
     /// 1 keeps all, 0 none. Failures are always kept. Default 1.
     pub sample_successes: u32,
+    /// How long what handlers hand on by [`HandOver`](crate::HandOver) stays in memory alone; what is settled by then is
+    /// never written. A process that dies repeats at most so much, twice over. Zero: everything is written at once.
+    /// Default 500 ms.
+    pub hold: Duration,
+    /// How the write-ahead log is put on the disk; `File::sync_data`, unless a test stands in between.
+    pub sync: Sync,
+    /// Of successful attempts at most about so many a second are kept: beyond it the log keeps a sample, by message id.
+    /// Failures are always kept. Default 200.
+    pub most_successes_a_second: u32,
     /// How long work that nobody waits for (deleting handled records, the attempt log) waits for other work to share its
     /// commit. Default 3 ms.
     pub linger: Duration,
@@ -57,6 +70,9 @@ impl Default for Settings {
             keep_events: Duration::from_secs(86_400),
             keep_event_bytes: 1 << 30,
             sample_successes: 1,
+            hold: Duration::from_millis(500),
+            sync: Arc::new(File::sync_data),
+            most_successes_a_second: 200,
             linger: Duration::from_millis(3),
         }
     }
@@ -80,6 +96,7 @@ impl std::fmt::Debug for Settings {
             .field("keep_events", &self.keep_events)
             .field("keep_event_bytes", &self.keep_event_bytes)
             .field("sample_successes", &self.sample_successes)
+            .field("hold", &self.hold)
             .field("linger", &self.linger)
             .finish_non_exhaustive()
     }

@@ -3,7 +3,8 @@
 
 mod attempt;
 
-use crate::stage::{LeasedRecord, Settlement};
+use crate::hand_over::FLIGHT;
+use crate::stage::{Flight, LeasedRecord, Settlement};
 use crate::store::Store;
 use attempt::{Verdict, attempt};
 use carillon_core::ports::{BatchOutcome, QueueRecord, Stage};
@@ -134,8 +135,7 @@ where
             };
             match taken {
                 Ok(records) => {
-                    let settlements = self.handle(records).await;
-                    self.store.settle(settlements);
+                    self.handle(records).await;
                 }
                 Err(_) if self.store.is_closed() => return,
                 Err(error) => {
@@ -149,36 +149,41 @@ where
         }
     }
 
-    async fn handle(&self, leased: Vec<LeasedRecord>) -> Vec<Settlement> {
+    async fn handle(&self, leased: Vec<LeasedRecord>) {
         let batch = leased.iter().map(|leased| leased.record.clone()).collect();
-        match self.call(batch).await {
-            Verdict::Answered(outcome) => self.settle_by(outcome, leased),
+        let (flight, verdict) = self.call(batch).await;
+        match verdict {
+            Verdict::Answered(outcome) => {
+                self.store
+                    .settle_call(flight, self.settle_by(outcome, leased));
+            }
             Verdict::Failed(reason) if leased.len() == 1 => {
                 tracing::error!(stage = %self.stage, %reason, "the handler failed on a record");
-                leased
+                let failed = leased
                     .into_iter()
-                    .map(|leased| self.fail(leased, reason.clone()))
-                    .collect()
+                    .map(|leased| self.fail(leased, reason.clone()));
+                self.store.settle_call(flight, failed.collect());
             }
             Verdict::Failed(reason) => {
                 tracing::error!(stage = %self.stage, %reason, "the handler failed on a batch; its records follow alone");
-                let mut settlements = Vec::with_capacity(leased.len());
+                self.store.settle_call(flight, Vec::new());
                 for leased in leased {
-                    settlements.push(match self.call(vec![leased.record.clone()]).await {
-                        Verdict::Answered(outcome) => {
-                            settlements.extend(self.settle_by(outcome, vec![leased]));
-                            continue;
-                        }
-                        Verdict::Failed(reason) => self.fail(leased, reason),
-                    });
+                    let (flight, verdict) = self.call(vec![leased.record.clone()]).await;
+                    let settlements = match verdict {
+                        Verdict::Answered(outcome) => self.settle_by(outcome, vec![leased]),
+                        Verdict::Failed(reason) => vec![self.fail(leased, reason)],
+                    };
+                    self.store.settle_call(flight, settlements);
                 }
-                settlements
             }
         }
     }
 
-    async fn call(&self, batch: Vec<QueueRecord>) -> Verdict {
-        attempt(|| (self.handler)(batch), self.settings.handler_timeout).await
+    /// Calls the handler; what it hands on meanwhile is known by the number given.
+    async fn call(&self, batch: Vec<QueueRecord>) -> (Flight, Verdict) {
+        let flight = self.store.next_flight();
+        let call = attempt(|| (self.handler)(batch), self.settings.handler_timeout);
+        (flight, FLIGHT.scope(flight, call).await)
     }
 
     /// Ids in the answer that were not in the batch are of no effect.

@@ -16,6 +16,8 @@ impl Store {
         argument: String,
     ) -> Result<Vec<UserQueue>, QueueError> {
         let now = self.inner.shared.settings.clock.now();
+        let settled = self.settle_messages().await;
+        settled.map_err(|outage| super::unavailable(&outage))?;
         let read = self.read(move |conn| {
             let mut query = conn.prepare_cached(&format!(
                 "SELECT id, name, attributes, created, modified, messages FROM queues WHERE {which} ORDER BY name"

@@ -1,18 +1,22 @@
 //! Users' queues, with the semantics of MNS and SQS.
 
 mod admin;
+mod fresh;
 mod look;
 mod receive;
 mod send;
 mod sweep;
 
+pub(crate) use fresh::Handed;
 pub(crate) use receive::{Reception, Served};
 
+use crate::stage::Flight;
 use crate::store::Outage;
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{QueueAttributes, QueueError, Receipt};
 use rusqlite::Connection;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
 
 /// What the writer knows of one queue.
 pub(crate) struct QueueMemory {
@@ -24,6 +28,10 @@ pub(crate) struct QueueMemory {
     waiting: VecDeque<Reception>,
     /// The timer set for this queue.
     armed: Option<Timestamp>,
+    /// Visible messages that are in memory alone, some of them gone.
+    fresh: VecDeque<i64>,
+    /// When somebody last asked for messages, in real time.
+    received: Option<Instant>,
 }
 
 /// A queue that was made, changed, or deleted (`None`).
@@ -41,6 +49,10 @@ pub(crate) struct Queues {
     timers: BTreeSet<(Timestamp, i64)>,
     /// Queues to look at in this transaction.
     look: BTreeSet<i64>,
+    /// Messages that are in memory alone.
+    fresh: HashMap<i64, fresh::Fresh>,
+    /// Those in the order in which they came, some of them gone.
+    ages: VecDeque<(Instant, i64)>,
 }
 
 impl Queues {
@@ -80,20 +92,24 @@ impl Queues {
                         priorities: 0,
                         waiting: VecDeque::new(),
                         armed: None,
+                        fresh: VecDeque::new(),
+                        received: None,
                     },
                 );
             }
         }
     }
 
-    /// Takes over what a transaction changed.
-    pub(crate) fn apply(&mut self, changes: Vec<QueueChange>) {
+    /// Takes over what a transaction changed; gives the calls whose messages went with a queue.
+    pub(crate) fn apply(&mut self, changes: Vec<QueueChange>) -> Vec<Flight> {
+        let mut parents = Vec::new();
         for change in changes {
             match change.to {
                 Some((id, attributes)) => self.put(change.name, id, attributes),
                 None => {
                     if let Some(memory) = self.by_name.remove(&change.name) {
                         self.names.remove(&memory.id);
+                        parents.extend(self.forget_queue(memory.id));
                         if let Some(armed) = memory.armed {
                             self.timers.remove(&(armed, memory.id));
                         }
@@ -104,6 +120,7 @@ impl Queues {
                 }
             }
         }
+        parents
     }
 
     /// When a queue must be looked at next.

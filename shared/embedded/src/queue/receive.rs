@@ -6,7 +6,7 @@ use crate::store::{Job, Ledger, Outcome, Store};
 use carillon_core::event::{MessageId, Timestamp};
 use carillon_core::ports::{Message, QueueConsumer, QueueError, Receipt};
 use carillon_core::topic::QueueName;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Longest visibility timeout (MNS limits).
@@ -79,6 +79,8 @@ impl QueueConsumer for Store {
     async fn peek(&self, queue: &QueueName, max: usize) -> Result<Vec<Message>, QueueError> {
         let name = queue.as_str().to_owned();
         let now = self.inner.shared.settings.clock.now();
+        let settled = self.settle_messages().await;
+        settled.map_err(|outage| super::unavailable(&outage))?;
         let read = self
             .read(move |conn| super::look::peek(conn, &name, max, now))
             .await;
@@ -123,6 +125,7 @@ impl Ledger {
             let own = Duration::from_secs(u64::from(memory.attributes.polling_wait_seconds));
             let wait = reception.wait.unwrap_or(own).min(LONGEST_POLL);
             reception.deadline = self.now.plus(wait);
+            memory.received = Some(Instant::now());
             self.queues.look.insert(memory.id);
             memory.waiting.push_back(reception);
         }
@@ -242,6 +245,7 @@ impl Ledger {
         };
         let queue = memory.id;
         let attributes = memory.attributes.clone();
+        let fresh = u32::from(!memory.fresh.is_empty()) << Message::DEFAULT_PRIORITY;
         let held = memory.priorities;
         // A queue is not its own dead-letter queue, and a missing one keeps the message where it is.
         let dead_letter = attributes.dead_letter_queue.as_ref().and_then(|target| {
@@ -253,8 +257,8 @@ impl Ledger {
             attributes.visibility_timeout.max(1),
         )));
         let mut taken = Vec::new();
-        for priority in priorities(held) {
-            while taken.len() < max {
+        for priority in priorities(held | fresh) {
+            while taken.len() < max && held & (1 << priority) != 0 {
                 let rows = self.visible_rows(queue, priority, max - taken.len())?;
                 if rows.is_empty() {
                     break;
@@ -270,6 +274,10 @@ impl Ledger {
                         taken.push(self.lease(row, priority, next_visible)?);
                     }
                 }
+            }
+            if priority == Message::DEFAULT_PRIORITY {
+                // They came after all of their priority that are in the table.
+                self.take_fresh(name, max, next_visible, &mut taken);
             }
         }
         Ok(taken)
@@ -365,15 +373,28 @@ impl Ledger {
             Err(error) => return Ok(Err(error)),
         };
         let mut results = Vec::with_capacity(receipts.len());
+        // What was never written need not be waited for: until its record is settled it may come again in any case.
+        let mut in_table = false;
         for receipt in receipts {
+            let named = read_receipt(receipt);
+            if let Some((seq, lease)) = named
+                && let Some(fresh) = self.queues.held_fresh(queue, seq, lease)
+            {
+                fresh.goes();
+                self.effects.fresh_going.push(seq);
+                results.push(Ok(()));
+                continue;
+            }
             results.push(match self.held(queue, end, receipt)? {
                 Some((seq, _)) => {
+                    in_table = true;
                     self.remove_message(queue, seq)?;
                     Ok(())
                 }
                 None => Err(QueueError::ReceiptVoid),
             });
         }
+        self.need_not_sync = !in_table;
         Ok(Ok(results))
     }
 
@@ -393,6 +414,7 @@ impl Ledger {
                 visibility.as_secs()
             ))));
         }
+        self.settle_down(old)?;
         let Some((seq, priority)) = self.held(queue, end, old)? else {
             return Ok(Err(QueueError::ReceiptVoid));
         };
@@ -412,6 +434,9 @@ impl Ledger {
             let Some((seq, lease)) = read_receipt(receipt) else {
                 continue;
             };
+            if self.give_back_fresh(seq, lease) {
+                continue;
+            }
             let row = {
                 let mut query = self.conn.prepare_cached(
                     "UPDATE queue_messages SET due = ?3, lease = NULL, receive_count = receive_count - 1, \

@@ -30,7 +30,7 @@ impl QueueSender for Store {
 }
 
 impl Ledger {
-    fn send_to_queue(
+    pub(super) fn send_to_queue(
         &mut self,
         name: &str,
         messages: Vec<OutgoingMessage>,
@@ -77,6 +77,11 @@ impl Ledger {
         Ok(Ok(results))
     }
 
+    /// A message's id, drawn.
+    pub(super) fn message_id(&self) -> u128 {
+        (u128::from(self.settings.random.draw()) << 64) | u128::from(self.settings.random.draw())
+    }
+
     fn insert_message(
         &mut self,
         queue: i64,
@@ -85,8 +90,7 @@ impl Ledger {
         body: &str,
     ) -> rusqlite::Result<MessageId> {
         let seq = self.seq();
-        let bits = (u128::from(self.settings.random.draw()) << 64)
-            | u128::from(self.settings.random.draw());
+        let bits = self.message_id();
         self.run(
             "INSERT INTO queue_messages (seq, queue, priority, due, enqueued, receive_count, id) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
             (seq, queue, priority, due.as_millis(), self.now.as_millis(), bits.to_be_bytes()),

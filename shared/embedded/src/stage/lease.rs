@@ -3,7 +3,7 @@
 use super::settle::{Held, Pending};
 use super::{Again, Group, Lease, LeasedRecord, Stages, number};
 use crate::queue::unavailable;
-use crate::store::{Job, Ledger, Outage, Shared, Store};
+use crate::store::{Care, Job, Ledger, Outage, Shared, Store};
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{QueueError, QueueRecord, Stage};
 use std::collections::VecDeque;
@@ -92,6 +92,9 @@ impl Ledger {
     pub(crate) fn serve_stages(&mut self) -> Option<Job> {
         let mut careful = Vec::new();
         for stage in [Stage::Ingest, Stage::Match, Stage::Deliver] {
+            if stage != Stage::Deliver && self.is_crowded() {
+                continue;
+            }
             while let Some(intake) = self.next_intake(stage) {
                 let picks = match self.pick(stage, intake.max, intake.most) {
                     Ok(picks) => picks,
@@ -178,7 +181,7 @@ impl Ledger {
             else {
                 break;
             };
-            match self.body(again.seq) {
+            match self.body_of(again.seq) {
                 Ok(Some(body)) => {
                     picks.push(Pick {
                         seq: again.seq,
@@ -203,9 +206,14 @@ impl Ledger {
         if left == 0 {
             return Ok(false);
         }
-        let cursor = self
-            .group(stage, id)
-            .map_or((i64::MAX, 0), |group| group.cursor);
+        let Some(group) = self.group(stage, id) else {
+            return Ok(true);
+        };
+        if group.total == group.young {
+            // Nothing of it is in the table.
+            return Ok(true);
+        }
+        let cursor = group.cursor;
         let found = self.rows_after(number(stage), id, cursor, left)?;
         let exhausted = found.len() < left;
         if let Some((due, pick)) = found.last()
@@ -213,7 +221,8 @@ impl Ledger {
         {
             group.cursor = (*due, pick.seq);
         }
-        picks.extend(found.into_iter().map(|(_, pick)| pick));
+        let found = found.into_iter().map(|(_, pick)| pick);
+        picks.extend(found.filter(|pick| !self.stages.tracked.contains(&pick.seq)));
         if exhausted && let Some(next) = self.next_due_of(number(stage), id)? {
             self.stages.queues[number(stage)].becomes_free(id, next);
         }
@@ -222,6 +231,14 @@ impl Ledger {
 
     fn group(&mut self, stage: Stage, id: i64) -> Option<&mut Group> {
         self.stages.queues[number(stage)].groups.get_mut(&id)
+    }
+
+    /// The body of a record that is still to be handled, from memory or from the table.
+    fn body_of(&self, seq: i64) -> rusqlite::Result<Option<String>> {
+        match self.stages.young.get(&seq) {
+            Some(young) => Ok((!young.done).then(|| young.body.clone())),
+            None => self.body(seq),
+        }
     }
 
     pub(super) fn body(&self, seq: i64) -> rusqlite::Result<Option<String>> {
@@ -411,7 +428,7 @@ struct Careful {
 
 fn note_then_answer(careful: Vec<Careful>) -> Job {
     Job::Write {
-        lazy: false,
+        care: Care::Committed,
         run: Box::new(move |ledger| {
             let noted: Result<(), Outage> = ledger.alone(|ledger| {
                 for (seq, count, reason) in careful.iter().flat_map(|careful| &careful.notes) {

@@ -12,20 +12,24 @@
 
 mod lease;
 mod numbers;
+mod pass;
 mod send;
 mod settle;
 
 pub(crate) use lease::Intake;
 pub(crate) use numbers::Numbers;
 pub use numbers::StageStatistics;
+pub(crate) use pass::{CROWD, Flight, Passed, Spilled};
 pub(crate) use send::NewRecord;
 pub use settle::{LeasedRecord, Settlement};
 
 use carillon_core::event::Timestamp;
 use carillon_core::ports::Stage;
+use pass::{Call, Young};
 use rusqlite::Connection;
 use settle::Pending;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Instant;
 
 /// A stage's number in the tables.
 pub(crate) fn number(stage: Stage) -> usize {
@@ -62,6 +66,16 @@ pub(crate) struct Stages {
     next_token: u64,
     /// What must be written about settled records.
     pending: Vec<Pending>,
+    /// Calls of handlers of which something is open.
+    calls: HashMap<Flight, Call>,
+    /// Records that are in memory alone.
+    young: HashMap<i64, Young>,
+    /// Those in the order in which they came, some of them gone.
+    ages: VecDeque<(Instant, i64)>,
+    /// Rows that were written while somebody had them in hand. The cursor has not passed them, yet they are not free.
+    tracked: HashSet<i64>,
+    /// Records that were never written, since the last time this was read.
+    pub(crate) passed: u64,
     /// For each of `pending` that stands in the running transaction: whether its record leaves the table by it.
     written: Vec<bool>,
 }
@@ -88,6 +102,8 @@ struct Group {
     has_turn: bool,
     armed: Option<Timestamp>,
     total: u64,
+    /// Those of `total` that are in memory alone.
+    young: u64,
 }
 
 impl Default for Group {
@@ -98,6 +114,7 @@ impl Default for Group {
             has_turn: false,
             armed: None,
             total: 0,
+            young: 0,
         }
     }
 }
@@ -152,6 +169,11 @@ impl Stages {
             old,
             next_token: 0,
             pending: Vec::new(),
+            calls: HashMap::new(),
+            young: HashMap::new(),
+            ages: VecDeque::new(),
+            tracked: HashSet::new(),
+            passed: 0,
             written: Vec::new(),
         })
     }

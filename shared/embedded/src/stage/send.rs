@@ -2,7 +2,7 @@
 
 use super::{group_number, number};
 use crate::archive::Packed;
-use crate::store::{Ledger, Outcome, Store};
+use crate::store::{Care, Ledger, Outcome, Store};
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{OutgoingMessage, QueueError, Stage, StageSender};
 
@@ -20,6 +20,17 @@ impl StageSender for Store {
         stage: Stage,
         messages: Vec<OutgoingMessage>,
     ) -> Vec<Result<(), QueueError>> {
+        self.send_to_stage(Care::Durable, stage, messages).await
+    }
+}
+
+impl Store {
+    pub(crate) async fn send_to_stage(
+        &self,
+        care: Care,
+        stage: Stage,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<(), QueueError>> {
         let count = messages.len();
         let kept = match stage {
             Stage::Match => Some(Packed::of(self, &messages)),
@@ -28,7 +39,7 @@ impl StageSender for Store {
         let bodies: usize = messages.iter().map(|message| message.body.len()).sum();
         let bytes = bodies + kept.as_ref().map_or(0, Packed::bytes);
         let sent = self
-            .write(bytes, move |ledger| {
+            .write_with(care, bytes, move |ledger| {
                 ledger.send_to_stage(stage, &messages, kept.as_ref())
             })
             .await;
@@ -76,8 +87,19 @@ impl Ledger {
         due: Timestamp,
         body: &str,
     ) -> rusqlite::Result<()> {
+        self.insert_record_of(stage, group_number(group), due, body)
+    }
+
+    /// As above, of a group known by its number.
+    pub(super) fn insert_record_of(
+        &mut self,
+        stage: Stage,
+        group: i64,
+        due: Timestamp,
+        body: &str,
+    ) -> rusqlite::Result<()> {
         let seq = self.seq();
-        let (stage, group) = (number(stage), group_number(group));
+        let stage = number(stage);
         // Should the clock have been set back, the record must still stand after its group's cursor, or it would never
         // be found.
         let cursor = self.stages.cursor(stage, group);

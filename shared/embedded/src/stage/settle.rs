@@ -1,6 +1,6 @@
 //! What becomes of records that were taken.
 
-use super::{Lease, StageMemory, Stages, number};
+use super::{Flight, Lease, StageMemory, Stages, number};
 use crate::store::{Job, Ledger, Shared};
 use carillon_core::delivery::{DeadLetter, DeadLetterContent};
 use carillon_core::event::Timestamp;
@@ -70,7 +70,10 @@ impl Drop for LeasedRecord {
                 held,
                 fate: Fate::Released,
             };
-            self.shared.inbox.push_now(Job::Settle(vec![released]));
+            self.shared.inbox.push_now(Job::Settle {
+                flight: None,
+                settlements: vec![released],
+            });
         }
     }
 }
@@ -116,13 +119,32 @@ impl crate::Store {
     /// is killed before that handles those records again.
     pub fn settle(&self, settlements: Vec<Settlement>) {
         if !settlements.is_empty() {
-            self.inner.shared.inbox.push_now(Job::Settle(settlements));
+            self.inner.shared.inbox.push_now(Job::Settle {
+                flight: None,
+                settlements,
+            });
         }
+    }
+
+    /// As [`settle`](Self::settle), after a call that may have handed something on: its records are deleted once all of
+    /// that is settled.
+    pub(crate) fn settle_call(&self, flight: Flight, settlements: Vec<Settlement>) {
+        self.inner.shared.inbox.push_now(Job::Settle {
+            flight: Some(flight),
+            settlements,
+        });
     }
 }
 
 impl Stages {
-    pub(crate) fn settle(&mut self, settlements: Vec<Settlement>, now: Timestamp) {
+    pub(crate) fn settle(
+        &mut self,
+        flight: Option<Flight>,
+        settlements: Vec<Settlement>,
+        now: Timestamp,
+    ) {
+        let open = self.is_open(flight);
+        let mut parents = Vec::new();
         for Settlement { held, fate } in settlements {
             let Held {
                 stage,
@@ -139,12 +161,10 @@ impl Stages {
                 Fate::Done => {
                     // Also when the lease ran out: the work is done, and need not be done once more.
                     let noted = queue.end_lease(seq).is_none_or(|lease| lease.noted);
-                    self.pending.push(Pending::Delete {
-                        stage,
-                        group,
-                        seq,
-                        noted,
-                    });
+                    match open {
+                        Some(flight) => self.wait_for(flight, held, noted),
+                        None => parents.extend(self.finish(held, noted)),
+                    }
                 }
                 // Of a lease that ran out, only success still counts.
                 _ if !mine => {}
@@ -188,6 +208,8 @@ impl Stages {
                 }
             }
         }
+        self.resolve(parents);
+        self.answered(flight);
     }
 
     pub(crate) fn has_pending(&self) -> bool {
@@ -251,7 +273,12 @@ impl Ledger {
                 reason,
                 ..
             } => {
-                let Some(body) = self.body(*seq)? else {
+                let young = self.stages.young.get(seq).map(|young| young.body.clone());
+                let body = match young {
+                    Some(body) => Some(body),
+                    None => self.body(*seq)?,
+                };
+                let Some(body) = body else {
                     return Ok(false);
                 };
                 self.insert_dead_letter(&DeadLetter {
@@ -287,13 +314,23 @@ impl Ledger {
     /// The transaction with the pending settlements has committed.
     pub(crate) fn settlements_written(&mut self) {
         let written = std::mem::take(&mut self.stages.written);
-        for (item, gone) in self.stages.pending.drain(..written.len()).zip(written) {
-            if let (
-                true,
-                Pending::Delete { stage, group, .. } | Pending::Bury { stage, group, .. },
-            ) = (gone, item)
-            {
+        let settled: Vec<Pending> = self.stages.pending.drain(..written.len()).collect();
+        for (item, gone) in settled.into_iter().zip(written) {
+            let (stage, group, seq) = match item {
+                Pending::Delete {
+                    stage, group, seq, ..
+                }
+                | Pending::Bury {
+                    stage, group, seq, ..
+                } => (stage, group, seq),
+                Pending::Note { .. } => continue,
+            };
+            if gone {
+                self.stages.tracked.remove(&seq);
                 self.stages.queues[number(stage)].gone(group);
+            } else if let Some(parent) = self.stages.forget(seq) {
+                // Buried before it was ever written.
+                self.stages.resolve(vec![parent]);
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use super::ledger::Ledger;
 use super::outage::Outage;
+use crate::queue::Handed;
 use crate::queue::Reception;
-use crate::stage::{Intake, Settlement};
+use crate::stage::{Flight, Intake, Passed, Settlement};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -15,8 +16,8 @@ pub(crate) type Answer = Box<dyn FnOnce(Result<(), &Outage>) + Send>;
 pub(crate) enum Job {
     /// Changes rows. Runs in a savepoint of its own.
     Write {
-        /// Whether it may wait a little for other work to share the commit.
-        lazy: bool,
+        /// How soon, and how sure before it is answered.
+        care: Care,
         /// The work.
         run: Box<dyn FnOnce(&mut Ledger) -> Answer + Send>,
     },
@@ -24,8 +25,29 @@ pub(crate) enum Job {
     Receive(Reception),
     /// Takes records from a stage's queue, now or when one comes.
     Intake(Intake),
-    /// What became of records taken.
-    Settle(Vec<Settlement>),
+    /// What became of records taken in one call of a handler.
+    Settle {
+        /// What the call handed on; none when that went the durable way.
+        flight: Option<Flight>,
+        /// The records.
+        settlements: Vec<Settlement>,
+    },
+    /// Records that a handler hands on to the next stage.
+    Pass(Passed),
+    /// Messages that a handler hands on to a user's queue.
+    Hand(Handed),
+}
+
+/// How a write is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// Done at once, answered when it is on the disk.
+    Durable,
+    /// Done at once, answered when it is committed: it survives the process, and stands in the log before everything that
+    /// follows from it.
+    Committed,
+    /// As [`Care::Committed`], and may wait a little for other work to share the commit.
+    Lazy,
 }
 
 /// Bytes of the bodies that may wait for the writer, in units of [`UNIT`]. Beyond it, senders wait.

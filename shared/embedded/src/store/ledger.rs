@@ -4,7 +4,7 @@ use super::outage::{FromOutage, Outage};
 use crate::archive::Keeping;
 use crate::queue::Queues;
 use crate::settings::Settings;
-use crate::stage::{NewRecord, Stages};
+use crate::stage::{CROWD, NewRecord, Spilled, Stages};
 use carillon_core::event::Timestamp;
 use rusqlite::Connection;
 
@@ -26,6 +26,8 @@ pub(crate) struct Ledger {
     /// The database has given up the whole transaction by itself (a full disk does that).
     pub(crate) broken: Option<Outage>,
     pub(crate) next_seq: i64,
+    /// The work that runs has found that its answer need not wait for the disk.
+    pub(crate) need_not_sync: bool,
 }
 
 /// Changes of memory that wait for the commit.
@@ -39,25 +41,44 @@ pub(crate) struct Effects {
     pub(crate) records: Vec<NewRecord>,
     /// Queues made or changed.
     pub(crate) changed_queues: Vec<crate::queue::QueueChange>,
+    /// Records that were in memory alone, and are written.
+    pub(crate) spilled_records: Vec<Spilled>,
+    /// Messages that are in memory alone: received, deleted, written.
+    pub(crate) fresh_taken: Vec<i64>,
+    pub(crate) fresh_going: Vec<i64>,
+    pub(crate) fresh_written: Vec<i64>,
     /// New version of the rules.
     pub(crate) rules_version: Option<u64>,
 }
 
 impl Effects {
-    fn mark(&self) -> [usize; 4] {
+    fn mark(&self) -> [usize; 8] {
         [
             self.totals.len(),
             self.touched.len(),
             self.records.len(),
             self.changed_queues.len(),
+            self.spilled_records.len(),
+            self.fresh_taken.len(),
+            self.fresh_going.len(),
+            self.fresh_written.len(),
         ]
     }
 
-    fn back_to(&mut self, mark: [usize; 4]) {
+    fn back_to(&mut self, mark: [usize; 8], queues: &mut Queues) {
+        queues.undo(
+            &self.fresh_taken[mark[5]..],
+            &self.fresh_going[mark[6]..],
+            &self.fresh_written[mark[7]..],
+        );
         self.totals.truncate(mark[0]);
         self.touched.truncate(mark[1]);
         self.records.truncate(mark[2]);
         self.changed_queues.truncate(mark[3]);
+        self.spilled_records.truncate(mark[4]);
+        self.fresh_taken.truncate(mark[5]);
+        self.fresh_going.truncate(mark[6]);
+        self.fresh_written.truncate(mark[7]);
     }
 }
 
@@ -66,6 +87,11 @@ impl Ledger {
     pub(crate) fn seq(&mut self) -> i64 {
         self.next_seq += 1;
         self.next_seq
+    }
+
+    /// Whether so much is in memory that the stages before deliver had better rest.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.stages.young() + self.queues.fresh() >= CROWD
     }
 
     /// Sixty-four random bits as SQLite keeps integers.
@@ -101,7 +127,7 @@ impl Ledger {
             Ok(Err(refusal)) => refusal,
             Err(error) => E::from_outage(error.into()),
         };
-        self.effects.back_to(mark);
+        self.effects.back_to(mark, &mut self.queues);
         self.effects.rules_version = version;
         self.keeping = keeping;
         if self.conn.is_autocommit() {

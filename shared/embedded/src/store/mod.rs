@@ -3,12 +3,14 @@
 //! ```text
 //!  senders ──┐                 ┌─ begin
 //!  receivers ┼─► [inbox] ─────►│  every waiting request, each in its own savepoint
-//!  stages ───┘   bounded       │  commit: one fsync                     (the writer thread)
-//!      ▲                       └─ answer all, hand out what became visible ──┐
-//!      └─────────────────────────────────────────────────────────────────────┘
+//!  stages ───┘   bounded       │  commit: to the log, not to the disk   (the writer thread)
+//!      ▲                       └─ hand out what became visible, and what was handed on in memory ──┐
+//!      ├───────────────────────────────────────────────────────────────────────────────────────────┘
+//!      └── answers ◄── [disk]: one wait for all that was committed meanwhile (see `disk.rs`)
 //!  lists, peeks, searches ───► [readers]: connections of their own, never in the writer's way
 //! ```
 
+mod disk;
 mod inbox;
 mod ledger;
 mod open;
@@ -17,7 +19,7 @@ mod readers;
 mod schema;
 mod writer;
 
-pub(crate) use inbox::{Answer, Job};
+pub(crate) use inbox::{Answer, Care, Job};
 pub(crate) use ledger::{Ledger, Outcome};
 pub use open::OpenError;
 pub(crate) use outage::{FromOutage, Outage};
@@ -52,6 +54,22 @@ pub(crate) struct Shared {
     pub(crate) rules_version: AtomicU64,
     pub(crate) settings: Settings,
     pub(crate) stage_numbers: [crate::stage::Numbers; 3],
+    pub(crate) counters: Counters,
+    pub(crate) successes: crate::attempts::Successes,
+    waiting: disk::Waiting,
+    /// Names the next call of a handler.
+    pub(crate) next_flight: AtomicU64,
+}
+
+/// What the store counts, for `/metrics`.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) transactions: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    /// Records and messages that were settled before they ever had to be written.
+    pub(crate) passed: AtomicU64,
+    /// Those that had to be written after all.
+    pub(crate) spilled: AtomicU64,
 }
 
 impl std::fmt::Debug for Store {
@@ -107,12 +125,13 @@ impl Store {
         T: Send + 'static,
         E: FromOutage + Send + 'static,
     {
-        self.submit(false, bytes, work).await
+        self.submit(Care::Durable, bytes, work).await
     }
 
-    /// As [`write`](Self::write), for work that may wait a little to share a commit.
-    pub(crate) async fn write_lazily<T, E>(
+    /// As [`write`](Self::write), with another care.
+    pub(crate) async fn write_with<T, E>(
         &self,
+        care: Care,
         bytes: usize,
         work: impl FnOnce(&mut Ledger) -> Outcome<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -120,12 +139,12 @@ impl Store {
         T: Send + 'static,
         E: FromOutage + Send + 'static,
     {
-        self.submit(true, bytes, work).await
+        self.submit(care, bytes, work).await
     }
 
     async fn submit<T, E>(
         &self,
-        lazy: bool,
+        care: Care,
         bytes: usize,
         work: impl FnOnce(&mut Ledger) -> Outcome<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -145,7 +164,7 @@ impl Store {
             })
         });
         let shared = &self.inner.shared;
-        let pushed = shared.inbox.push(Job::Write { lazy, run }, bytes).await;
+        let pushed = shared.inbox.push(Job::Write { care, run }, bytes).await;
         match pushed {
             Ok(()) => told
                 .await
@@ -169,6 +188,14 @@ impl Store {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.shared.inbox.is_closed()
+    }
+
+    /// Names a call of a handler.
+    pub(crate) fn next_flight(&self) -> u64 {
+        self.inner
+            .shared
+            .next_flight
+            .fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn rules_version(&self) -> u64 {

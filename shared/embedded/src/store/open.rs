@@ -1,5 +1,6 @@
 //! Opening: who owns the directory, what lies in it, and clear words when it cannot be used.
 
+use super::disk::Threads;
 use super::inbox::Inbox;
 use super::ledger::{Effects, Ledger};
 use super::readers::Readers;
@@ -185,6 +186,10 @@ pub(super) fn open(
         rules_version: AtomicU64::new(version),
         settings: settings.clone(),
         stage_numbers: Default::default(),
+        counters: super::Counters::default(),
+        successes: crate::attempts::Successes::default(),
+        waiting: super::disk::Waiting::default(),
+        next_flight: AtomicU64::new(0),
     });
     let waker = Arc::downgrade(&shared);
     settings.clock.subscribe(Arc::new(move || {
@@ -192,7 +197,11 @@ pub(super) fn open(
             shared.inbox.wake();
         }
     }));
-    let writer = Writer::new(ledger, shared.clone());
+    let disk = Threads::start(&path, &shared).map_err(|error| OpenError::Path {
+        path: path.clone(),
+        error,
+    })?;
+    let writer = Writer::new(ledger, shared.clone(), disk);
     let thread = std::thread::Builder::new()
         .name("carillon-store".to_owned())
         .spawn(move || writer.run())
@@ -231,15 +240,16 @@ fn connect(path: &Path, settings: &Settings) -> Result<Connection, OpenError> {
         None,
         "synchronous",
         match settings.durability {
-            Durability::Disk => "FULL",
+            // The log's own thread waits for the disk, and answers then.
+            Durability::Disk => "NORMAL",
             Durability::System => "OFF",
         },
     )?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     // Kilobytes, when negative.
     conn.pragma_update(None, "cache_size", -65_536)?;
-    // 32 MiB of log before it is folded into the file: records that live shorter than that never reach the file.
-    conn.pragma_update(None, "wal_autocheckpoint", 4096)?;
+    // A thread of its own folds the log into the file.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     // After a burst the log gives its space back.
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     if let Some(bytes) = settings.max_bytes {
@@ -279,6 +289,7 @@ fn recall(conn: Connection, settings: Settings) -> Result<(Ledger, u64), OpenErr
         effects: Effects::default(),
         broken: None,
         next_seq,
+        need_not_sync: false,
     };
     Ok((ledger, u64::try_from(version).unwrap_or(0)))
 }

@@ -1,10 +1,12 @@
 //! The one thread that writes: takes all that waits, does it in one transaction, commits once, answers all.
 
 use super::Shared;
-use super::inbox::{Answer, Delivered, Job};
-use super::ledger::{Effects, Ledger};
+use super::disk::Threads;
+use super::inbox::{Answer, Care, Delivered, Job};
+use super::ledger::Ledger;
 use super::outage::Outage;
 use crate::queue::{Reception, Served};
+use crate::settings::Durability;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -26,11 +28,18 @@ enum Burden {
     All,
 }
 
+/// A write that waits for its turn.
+type Run = Box<dyn FnOnce(&mut Ledger) -> Answer + Send>;
+
 pub(super) struct Writer {
     ledger: Ledger,
+    /// The disk's own threads; they end with this one.
+    disk: Option<Threads>,
+    /// Real time before which nothing is written of its own accord, after a failure.
+    spill_after: Option<Instant>,
     shared: Arc<Shared>,
     /// Work that lingers for a commit to share.
-    lazy: Vec<Box<dyn FnOnce(&mut Ledger) -> Answer + Send>>,
+    lazy: Vec<Run>,
     /// Real time at which lingering work is done without company.
     lazy_until: Option<Instant>,
     /// Work of our own making, and work that a broken transaction left over.
@@ -50,14 +59,18 @@ impl Drop for Closing {
         // Dropping the jobs drops their answers, and whoever waits is told that the store is closed.
         drop(self.0.inbox.take(Some(Duration::ZERO)));
         self.0.readers.close();
+        // The last answers still wait for the disk, and are given.
+        self.0.waiting.close();
     }
 }
 
 impl Writer {
-    pub(super) fn new(ledger: Ledger, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(ledger: Ledger, shared: Arc<Shared>, disk: Threads) -> Self {
         let sweep_at = ledger.now.plus(HOUSEKEEPING);
         Writer {
             ledger,
+            disk: Some(disk),
+            spill_after: None,
             shared,
             lazy: Vec::new(),
             lazy_until: None,
@@ -85,6 +98,15 @@ impl Writer {
                 break;
             }
         }
+        // What is in memory alone is written, and what that lets go of is deleted: nothing comes twice for a shutdown.
+        self.spill(Duration::ZERO);
+        if self.waits() {
+            self.transaction(Vec::new(), Vec::new(), false);
+        }
+        self.shared.waiting.close();
+        if let Some(disk) = self.disk.take() {
+            disk.join();
+        }
     }
 
     /// How long there is nothing to do unless something comes.
@@ -106,14 +128,68 @@ impl Writer {
         let by_linger = self
             .lazy_until
             .map(|until| until.saturating_duration_since(Instant::now()));
-        match (by_clock, by_linger) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
+        let by_age = self
+            .spill_at()
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        [by_clock, by_linger, by_age].into_iter().flatten().min()
+    }
+
+    /// Real time at which what is in memory alone is to be written.
+    fn spill_at(&self) -> Option<Instant> {
+        let oldest = [self.ledger.stages.oldest(), self.ledger.queues.oldest()];
+        let at = oldest.into_iter().flatten().min()? + self.ledger.settings.hold;
+        Some(self.spill_after.map_or(at, |after| at.max(after)))
+    }
+
+    /// Writes what has been in memory alone for `hold`, in a transaction of its own: should it fail, nobody else's work
+    /// fails with it.
+    fn spill(&mut self, hold: Duration) {
+        let ledger = &mut self.ledger;
+        ledger.nothing_written();
+        ledger.broken = None;
+        let done = ledger
+            .run("BEGIN", [])
+            .map_err(Outage::from)
+            .and_then(|_| ledger.alone(|ledger| ledger.spill_all(hold)))
+            .and_then(|()| ledger.write_totals().map_err(Outage::from))
+            .and_then(|()| ledger.run("COMMIT", []).map_err(Outage::from));
+        match done {
+            Ok(_) => {
+                self.spill_after = None;
+                self.apply_effects();
+            }
+            Err(outage) => {
+                tracing::warn!(reason = %outage, "what handlers handed on cannot be written now, and stays in memory");
+                self.spill_after = Some(Instant::now() + AFTER_FAILURE);
+                self.roll_back();
+            }
         }
+    }
+
+    /// Undoes a transaction that failed.
+    fn roll_back(&mut self) {
+        let ledger = &mut self.ledger;
+        if !ledger.conn.is_autocommit()
+            && let Err(error) = ledger.run("ROLLBACK", [])
+        {
+            tracing::error!(%error, "a failed transaction could not be rolled back");
+        }
+        let effects = std::mem::take(&mut ledger.effects);
+        ledger.queues.undo(
+            &effects.fresh_taken,
+            &effects.fresh_going,
+            &effects.fresh_written,
+        );
+        // Those that were to be written are old again after a while.
+        ledger.queues.not_spilled(effects.fresh_written);
+        let seqs = effects.spilled_records.iter().map(|spilled| spilled.seq);
+        ledger.stages.not_spilled(seqs.collect());
     }
 
     fn cycle(&mut self, jobs: Vec<Job>) {
         self.ledger.now = self.ledger.settings.clock.now();
+        self.ledger.stages.trim();
+        self.ledger.queues.trim();
         // First, so that a lease that has ended counts as ended, whatever comes in the same moment.
         self.ledger.stages.run_timers(self.ledger.now);
         let mut urgent = Vec::new();
@@ -121,14 +197,35 @@ impl Writer {
         let mut intakes = Vec::new();
         for job in jobs {
             match job {
-                Job::Write { lazy: false, run } => urgent.push(run),
-                Job::Write { lazy: true, run } => self.lazy.push(run),
+                Job::Write {
+                    care: Care::Lazy,
+                    run,
+                } => self.lazy.push(run),
+                Job::Write { care, run } => urgent.push((care, run)),
                 Job::Receive(reception) => receptions.push(reception),
                 Job::Intake(intake) => intakes.push(intake),
-                Job::Settle(settlements) => self.ledger.stages.settle(settlements, self.ledger.now),
+                Job::Settle {
+                    flight,
+                    settlements,
+                } => self
+                    .ledger
+                    .stages
+                    .settle(flight, settlements, self.ledger.now),
+                Job::Pass(passed) => self.ledger.pass(passed),
+                Job::Hand(handed) => {
+                    if let Some(Job::Write { care, run }) = self.ledger.hand(handed) {
+                        urgent.push((care, run));
+                    }
+                }
             }
         }
 
+        if self.spill_at().is_some_and(|at| at <= Instant::now()) {
+            self.spill(self.ledger.settings.hold);
+        }
+        if self.shared.waiting.shall_finish() {
+            self.finish_log();
+        }
         let sweep = self.ledger.now >= self.sweep_at;
         let lingered = self.lazy_until.is_some_and(|until| until <= Instant::now());
         if lingered && self.burden != Burden::Shared && self.ledger.stages.has_pending() {
@@ -173,13 +270,9 @@ impl Writer {
         }
     }
 
-    fn transaction(
-        &mut self,
-        urgent: Vec<Box<dyn FnOnce(&mut Ledger) -> Answer + Send>>,
-        receptions: Vec<Reception>,
-        sweep: bool,
-    ) {
-        let mut answers: Vec<Answer> = Vec::with_capacity(urgent.len() + self.lazy.len());
+    fn transaction(&mut self, urgent: Vec<(Care, Run)>, receptions: Vec<Reception>, sweep: bool) {
+        let mut answers: Vec<(bool, Answer)> = Vec::with_capacity(urgent.len() + self.lazy.len());
+        let sure = self.ledger.settings.durability == Durability::Disk;
         let mut served = Vec::new();
         let ledger = &mut self.ledger;
         ledger.broken = None;
@@ -207,12 +300,16 @@ impl Writer {
             Burden::Deletions => Vec::new(),
             Burden::Shared | Burden::All => std::mem::take(&mut self.lazy),
         };
-        for run in urgent.into_iter().chain(lazy) {
+        let lazy = lazy.into_iter().map(|run| (Care::Lazy, run));
+        for (care, run) in urgent.into_iter().chain(lazy) {
             if ledger.broken.is_some() && ledger.conn.is_autocommit() && !answers.is_empty() {
                 // The database gave up the transaction for an earlier request's fault: the rest gets a fresh one.
-                self.carried.push(Job::Write { lazy: false, run });
+                self.carried.push(Job::Write { care, run });
             } else {
-                answers.push(run(ledger));
+                ledger.need_not_sync = false;
+                let answer = run(ledger);
+                let waits = sure && care == Care::Durable && !ledger.need_not_sync;
+                answers.push((waits, answer));
             }
         }
         ledger.park(receptions);
@@ -228,15 +325,13 @@ impl Writer {
             Some(outage) => Err(outage),
             None => ledger.run("COMMIT", []).map(drop).map_err(Outage::from),
         };
-        if fate.is_err()
-            && !ledger.conn.is_autocommit()
-            && let Err(error) = ledger.run("ROLLBACK", [])
-        {
-            tracing::error!(%error, "a failed transaction could not be rolled back");
-        }
+        self.shared
+            .counters
+            .transactions
+            .fetch_add(1, Ordering::Relaxed);
         match &fate {
             Ok(()) => {
-                ledger.settlements_written();
+                self.ledger.settlements_written();
                 if settles {
                     self.burden = Burden::Shared;
                 }
@@ -244,16 +339,22 @@ impl Writer {
             }
             Err(outage) => {
                 tracing::warn!(reason = %outage, "a commit failed; nothing of it was acknowledged");
-                if ledger.stages.has_pending() && self.burden == Burden::Shared {
+                if self.ledger.stages.has_pending() && self.burden == Burden::Shared {
                     self.burden = Burden::All;
                 }
-                self.ledger.effects = Effects::default();
+                self.roll_back();
                 self.ledger.keeping = keeping;
             }
         }
-        for answer in answers {
-            answer(fate.as_ref().copied());
+        let mut later = Vec::new();
+        for (waits, answer) in answers {
+            if waits && fate.is_ok() {
+                later.push(answer);
+            } else {
+                answer(fate.as_ref().copied());
+            }
         }
+        self.shared.waiting.push(later);
         self.answer_receptions(served, fate.err());
         if sweep {
             let gap = if more_to_sweep {
@@ -265,13 +366,36 @@ impl Writer {
         }
     }
 
+    /// Folds the little that is left of the log, so that it begins anew.
+    fn finish_log(&mut self) {
+        let folded = self
+            .ledger
+            .conn
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = folded {
+            tracing::debug!(%error, "the rest of the log cannot be folded now");
+        }
+    }
+
     fn apply_effects(&mut self) {
         let effects = std::mem::take(&mut self.ledger.effects);
         if let Some(version) = effects.rules_version {
             self.shared.rules_version.store(version, Ordering::Release);
         }
-        self.ledger.queues.apply(effects.changed_queues);
+        let written = effects.spilled_records.len() + effects.fresh_written.len();
+        let passed = effects.fresh_going.len();
+        let mut parents = self.ledger.queues.apply(effects.changed_queues);
+        parents.extend(self.ledger.queues.forget(&effects.fresh_going));
+        parents.extend(self.ledger.queues.forget(&effects.fresh_written));
         self.ledger.stages.arrived(effects.records, self.ledger.now);
+        self.ledger.stages.spilled(effects.spilled_records);
+        self.ledger.stages.resolve(parents);
+        let counters = &self.shared.counters;
+        counters
+            .spilled
+            .fetch_add(written as u64, Ordering::Relaxed);
+        let passed = passed as u64 + std::mem::take(&mut self.ledger.stages.passed);
+        counters.passed.fetch_add(passed, Ordering::Relaxed);
         // Before anybody is answered: who was told that a record is durable also sees it counted.
         self.ledger.stages.publish(&self.shared.stage_numbers);
     }
@@ -299,7 +423,7 @@ impl Writer {
         if !unheard.is_empty() {
             // The receiver went away in the moment it was served: others must not wait a visibility timeout for it.
             self.carried.push(Job::Write {
-                lazy: false,
+                care: Care::Committed,
                 run: Box::new(move |ledger| {
                     let _: Result<(), Outage> =
                         ledger.alone(|ledger| ledger.give_back(&unheard).map(Ok));
