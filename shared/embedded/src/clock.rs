@@ -2,6 +2,7 @@
 
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{Clock, Random};
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -111,12 +112,31 @@ impl Timekeeper for ManualClock {
     }
 }
 
-/// The operating system's random numbers.
+/// The operating system's random numbers, fetched a few at a time: a message needs three.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRandom;
 
+/// Numbers fetched at a time.
+const FETCHED: usize = 64;
+
+thread_local! {
+    /// Numbers that this thread has fetched and not given.
+    static STORE: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Random for SystemRandom {
     fn draw(&self) -> u64 {
-        getrandom::u64().expect("every supported operating system has a random source that answers")
+        STORE.with_borrow_mut(|held| {
+            if held.is_empty() {
+                let mut bytes = [0; FETCHED * 8];
+                getrandom::fill(&mut bytes)
+                    .expect("every supported operating system has a random source that answers");
+                let numbers = bytes.chunks_exact(8).map(|eight| {
+                    u64::from_ne_bytes(eight.try_into().expect("chunks of eight have eight bytes"))
+                });
+                held.extend(numbers);
+            }
+            held.pop().expect("it was filled when it was empty")
+        })
     }
 }

@@ -131,16 +131,21 @@ impl Ledger {
         }
     }
 
+    /// Notes which queues are to be looked at.
+    pub(crate) fn note_touched(&mut self) {
+        for (queue, priority) in std::mem::take(&mut self.effects.touched) {
+            let name = self.queues.names.get(&queue);
+            if let Some(memory) = name.and_then(|name| self.queues.by_name.get_mut(name)) {
+                memory.priorities |= 1 << priority;
+                self.queues.look.insert(queue);
+            }
+        }
+    }
+
     /// Serves those who wait, at every queue where something may have changed.
     pub(crate) fn serve_queues(&mut self, served: &mut Vec<Served>) -> rusqlite::Result<()> {
         loop {
-            for (queue, priority) in std::mem::take(&mut self.effects.touched) {
-                let name = self.queues.names.get(&queue);
-                if let Some(memory) = name.and_then(|name| self.queues.by_name.get_mut(name)) {
-                    memory.priorities |= 1 << priority;
-                    self.queues.look.insert(queue);
-                }
-            }
+            self.note_touched();
             while let Some(&(due, queue)) = self.queues.timers.first() {
                 if due > self.now {
                     break;

@@ -156,6 +156,7 @@ impl Writer {
         match done {
             Ok(_) => {
                 self.spill_after = None;
+                self.ledger.note_touched();
                 self.apply_effects();
             }
             Err(outage) => {

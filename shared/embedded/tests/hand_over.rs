@@ -1,0 +1,191 @@
+//! What handlers hand on by `HandOver`: settled in memory, or written when that takes long.
+// `allow-unwrap-in-tests` knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
+use carillon_core::ports::{
+    BatchOutcome, MetricsText as _, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer,
+    QueueError, QueueSender, Stage, StageSender,
+};
+use carillon_core::topic::QueueName;
+use carillon_embedded::{EventSourceMapping, MappingSettings, Settings, Store};
+use std::path::Path;
+use std::time::Duration;
+
+const AN_HOUR: Duration = Duration::from_secs(3_600);
+
+fn orders() -> QueueName {
+    QueueName::parse("orders").unwrap()
+}
+
+async fn open(data: &Path, hold: Duration) -> Store {
+    let settings = Settings {
+        hold,
+        ..Settings::default()
+    };
+    let store = Store::open(data, settings).unwrap();
+    let _ = QueueAdmin::create(&store, &orders(), QueueAttributes::default())
+        .await
+        .unwrap();
+    // Somebody has asked, so the queue is not deserted.
+    assert!(receive(&store, Duration::ZERO).await.is_empty());
+    store
+}
+
+async fn receive(store: &Store, wait: Duration) -> Vec<carillon_core::ports::Message> {
+    store.receive(&orders(), 16, Some(wait)).await.unwrap()
+}
+
+/// A handler that hands every record on to the queue.
+fn hand_on(store: &Store) -> EventSourceMapping {
+    let hands = store.hand_over();
+    EventSourceMapping::start(
+        store.clone(),
+        Stage::Deliver,
+        MappingSettings::default(),
+        move |batch| {
+            let hands = hands.clone();
+            async move {
+                let messages = batch
+                    .into_iter()
+                    .map(|record| OutgoingMessage::new(record.body))
+                    .collect();
+                for sent in QueueSender::send(&hands, &orders(), messages).await {
+                    sent.unwrap();
+                }
+                BatchOutcome::default()
+            }
+        },
+    )
+}
+
+async fn send(store: &Store, body: &str) {
+    StageSender::send(
+        store,
+        Stage::Deliver,
+        vec![OutgoingMessage::new(body.to_owned())],
+    )
+    .await
+    .remove(0)
+    .unwrap();
+}
+
+async fn counter(store: &Store, name: &str) -> u64 {
+    let text = store.text().await;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// Waits until the store has counted so many.
+async fn until(store: &Store, name: &str, count: u64) {
+    while counter(store, name).await < count {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_received_and_deleted_soon_is_never_written() {
+    let data = tempfile::tempdir().unwrap();
+    let store = open(data.path(), AN_HOUR).await;
+    let _mapping = hand_on(&store);
+    send(&store, "one").await;
+    let message = receive(&store, Duration::from_secs(10)).await.remove(0);
+    assert_eq!((message.body.as_str(), message.receive_count), ("one", 1));
+    let receipt = [message.receipt.unwrap()];
+    let deleted = QueueConsumer::delete(&store, &orders(), &receipt).await;
+    assert_eq!(deleted.unwrap(), [Ok(())]);
+    // Once.
+    let again = QueueConsumer::delete(&store, &orders(), &receipt).await;
+    assert_eq!(again.unwrap(), [Err(QueueError::ReceiptVoid)]);
+    assert_eq!(counter(&store, "carillon_store_passed_total ").await, 1);
+    assert_eq!(counter(&store, "carillon_store_spilled_total ").await, 0);
+    // Its record is gone with it.
+    while store.stage_statistics(Stage::Deliver).records > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_is_written_and_received_all_the_same() {
+    let data = tempfile::tempdir().unwrap();
+    let store = open(data.path(), Duration::from_millis(1)).await;
+    let _mapping = hand_on(&store);
+    send(&store, "one").await;
+    until(&store, "carillon_store_spilled_total ", 1).await;
+    let messages = receive(&store, Duration::from_secs(10)).await;
+    assert_eq!(messages.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_in_hand_keeps_its_receipt_when_it_is_written() {
+    let data = tempfile::tempdir().unwrap();
+    let store = open(data.path(), AN_HOUR).await;
+    let _mapping = hand_on(&store);
+    send(&store, "one").await;
+    let message = receive(&store, Duration::from_secs(10)).await.remove(0);
+    // Looking at the numbers has it written.
+    let queue = QueueAdmin::get(&store, &orders()).await.unwrap();
+    assert_eq!((queue.statistics.active, queue.statistics.inactive), (0, 1));
+    assert_eq!(counter(&store, "carillon_store_spilled_total ").await, 1);
+    let receipt = message.receipt.unwrap();
+    let (receipt, _) = store
+        .change_visibility(&orders(), &receipt, Duration::ZERO)
+        .await
+        .unwrap();
+    let back = receive(&store, Duration::from_secs(10)).await.remove(0);
+    assert_eq!((back.id, back.receive_count), (message.id, 2));
+    let void = QueueConsumer::delete(&store, &orders(), &[receipt]).await;
+    assert_eq!(void.unwrap(), [Err(QueueError::ReceiptVoid)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_visibility_changed_in_memory_holds() {
+    let data = tempfile::tempdir().unwrap();
+    let store = open(data.path(), AN_HOUR).await;
+    let _mapping = hand_on(&store);
+    send(&store, "one").await;
+    let message = receive(&store, Duration::from_secs(10)).await.remove(0);
+    store
+        .change_visibility(&orders(), &message.receipt.unwrap(), Duration::ZERO)
+        .await
+        .unwrap();
+    let back = receive(&store, Duration::from_secs(10)).await.remove(0);
+    assert_eq!((back.id, back.receive_count), (message.id, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_leaves_nothing_in_memory() {
+    let data = tempfile::tempdir().unwrap();
+    let store = open(data.path(), AN_HOUR).await;
+    let mapping = hand_on(&store);
+    send(&store, "one").await;
+    send(&store, "two").await;
+    let mut held = receive(&store, Duration::from_secs(10)).await;
+    if held.len() < 2 {
+        held.extend(receive(&store, Duration::from_secs(10)).await);
+    }
+    let first = held.remove(0);
+    mapping.stop(Duration::from_secs(10)).await;
+    store.close().await;
+    drop(store);
+
+    // The record was settled with what was made of it, so it is not handled again; the one in hand keeps its receipt.
+    let store = Store::open(data.path(), Settings::default()).unwrap();
+    assert_eq!(store.stage_statistics(Stage::Deliver).records, 0);
+    let queue = QueueAdmin::get(&store, &orders()).await.unwrap();
+    assert_eq!(queue.statistics.active + queue.statistics.inactive, 2);
+    let deleted = QueueConsumer::delete(&store, &orders(), &[first.receipt.unwrap()]).await;
+    assert_eq!(deleted.unwrap(), [Ok(())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_queue_takes_its_messages_with_it() {
+    let data = tempfile::tempdir().unwrap();
+    let store = open(data.path(), AN_HOUR).await;
+    let _mapping = hand_on(&store);
+    send(&store, "one").await;
+    let _message = receive(&store, Duration::from_secs(10)).await.remove(0);
+    assert!(QueueAdmin::delete(&store, &orders()).await.unwrap());
+    while store.stage_statistics(Stage::Deliver).records > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
