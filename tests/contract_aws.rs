@@ -1,7 +1,7 @@
 //! The contract of the storage ports, on DynamoDB and SQS: against an emulator, since the cases make and delete queues
 //! by the dozen. `make test-cloud` starts one and names it in `CARILLON_CONTRACT_ENDPOINT`.
 
-use carillon_aws::{Clients, DynamoRules, Queues, SystemClock};
+use carillon_aws::{Clients, DynamoMarks, DynamoRules, Queues, SystemClock};
 use carillon_tests::contract::{Ability, Ports};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -42,6 +42,7 @@ fn ports() -> Ports {
         sender: queues.clone(),
         consumer: queues.clone(),
         admin: queues,
+        marks: Arc::new(DynamoMarks::new(&clients, &name)),
         clock: Arc::new(SystemClock),
         pass: Arc::new(|time| Box::pin(tokio::time::sleep(time))),
         lacks: vec![

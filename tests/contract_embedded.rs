@@ -18,6 +18,7 @@ fn ports() -> Ports {
         sender: store.clone(),
         consumer: store.clone(),
         admin: store.clone(),
+        marks: store.clone(),
         clock: Arc::new(clock.clone()),
         pass: Arc::new(move |time| {
             let clock = clock.clone();

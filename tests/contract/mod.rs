@@ -9,12 +9,13 @@
 //! Each case becomes a test of its own. A case that needs what a backend does not have (SQS knows no priorities, and
 //! cannot peek) asks [`Ports::can`] first and is then passed over, which the case says on its first line.
 
+pub mod marks;
 pub mod queues;
 pub mod rules;
 pub mod waits;
 
 use carillon_core::event::Timestamp;
-use carillon_core::ports::{Clock, QueueAdmin, QueueConsumer, QueueSender, RuleStore};
+use carillon_core::ports::{Clock, Marks, QueueAdmin, QueueConsumer, QueueSender, RuleStore};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Ports {
     pub consumer: Arc<dyn QueueConsumer>,
     /// Makes them.
     pub admin: Arc<dyn QueueAdmin>,
+    /// Remembers marks.
+    pub marks: Arc<dyn Marks>,
     /// The backend's time.
     pub clock: Arc<dyn Clock>,
     /// Lets it pass.
@@ -91,6 +94,7 @@ macro_rules! contract {
         $crate::contract!(@waits $make: a_wait_ends_with_an_arrival, a_wait_ends_when_a_delay_does,
             a_wait_ends_when_a_visibility_timeout_does, a_wait_ends_empty_in_time, the_queue_knows_how_long_to_wait,
             each_message_goes_to_one_of_those_who_wait);
+        $crate::contract!(@marks $make: a_mark_stands_until_its_time, of_many_who_set_a_mark_one_is_first);
     };
     (@$module:ident $make:ident: $($case:ident),* $(,)?) => {
         mod $module {

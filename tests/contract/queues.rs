@@ -241,7 +241,7 @@ pub async fn receipts_become_void(ports: Ports) {
             "é-é",
         ] {
             let answer = delete(&ports, &queue, Receipt(nonsense.to_owned())).await;
-            assert_eq!(answer, Err(QueueError::ReceiptVoid), "{nonsense:?}");
+            assert_eq!(answer, Err(QueueError::ReceiptInvalid), "{nonsense:?}");
         }
     }
     ports.pass(3 * SECOND).await;
@@ -319,10 +319,15 @@ pub async fn delays_of_queue_and_message(ports: Ports) {
         delayed("queue's", Duration::ZERO),
         delayed("sooner", 2 * SECOND),
         delayed("later", 8 * SECOND),
+        OutgoingMessage {
+            at_once: true,
+            ..delayed("at once", Duration::ZERO)
+        },
     ];
     for sent in ports.sender.send(&queue, messages).await {
         sent.unwrap();
     }
+    assert_eq!(bodies(&receive(&ports, &queue).await), ["at once"]);
     assert!(receive(&ports, &queue).await.is_empty());
     ports.pass(3 * SECOND).await;
     assert_eq!(bodies(&receive(&ports, &queue).await), ["sooner"]);

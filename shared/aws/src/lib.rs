@@ -37,6 +37,7 @@ mod dead_letters;
 mod keys;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+mod marks;
 pub mod metrics;
 mod queue;
 mod settings;
@@ -49,6 +50,7 @@ pub use certificates::CertificateShelf;
 pub use clients::Clients;
 pub use dead_letters::DynamoDeadLetters;
 pub use keys::Secret;
+pub use marks::DynamoMarks;
 pub use queue::{MAX_ENTRIES, MAX_REQUEST_BYTES, Queues, StageQueues, requests, sqs_delay};
 pub use settings::{InvalidSetting, Settings, StageUrls};
 pub use sns::{SnsError, SnsPublisher};

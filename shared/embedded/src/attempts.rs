@@ -4,7 +4,9 @@ use crate::letters::{id_bytes, read_cursor};
 use crate::store::{Care, FromOutage as _, Job, Ledger, Outage, Store};
 use carillon_core::delivery::{Attempt, Outcome, OutcomeClass};
 use carillon_core::event::{MessageId, Product, Timestamp};
-use carillon_core::ports::{AttemptLog, AttemptQuery, AttemptRecord, Page, Selection, StoreError};
+use carillon_core::ports::{
+    AttemptLog, AttemptQuery, AttemptRecord, Followed, Page, Selection, StoreError,
+};
 use carillon_core::rule::RuleName;
 use carillon_core::topic::{SubscriptionName, TopicName};
 use rusqlite::types::{Type, Value};
@@ -63,6 +65,7 @@ impl Store {
 
     fn worth_keeping(&self, attempts: Vec<AttemptRecord>) -> Vec<AttemptRecord> {
         let shared = &self.inner.shared;
+        shared.attempt_counts.count(&attempts);
         let successes = attempts
             .iter()
             .filter(|attempt| attempt.attempt.outcome.class == OutcomeClass::Success)
@@ -138,6 +141,7 @@ fn class_number(class: OutcomeClass) -> i64 {
 
 impl Ledger {
     fn insert_attempt(&mut self, record: &AttemptRecord) -> rusqlite::Result<()> {
+        self.effects.attempts = true;
         let names = (
             record.product.as_str(),
             record.rule.as_str(),
@@ -202,7 +206,8 @@ impl AttemptQuery for Store {
         let before = from.map(read_cursor).transpose()?;
         let selection = selection.clone();
         let limit = limit.clamp(1, LARGEST_PAGE);
-        let read = self.read(move |conn| select(conn, &selection, before, limit + 1));
+        let read =
+            self.read(move |conn| select(conn, &selection, Range::Before(before), limit + 1));
         let mut rows = read.await.map_err(StoreError::from_outage)?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -211,12 +216,81 @@ impl AttemptQuery for Store {
             items: rows.into_iter().map(|(_, record)| record).collect(),
         })
     }
+
+    async fn follow(
+        &self,
+        selection: &Selection,
+        after: Option<&str>,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<Option<Followed>, StoreError> {
+        let limit = limit.clamp(1, LARGEST_PAGE);
+        // By real time, also under a clock that stands still: a follower waits for a person.
+        let end = tokio::time::sleep(wait);
+        tokio::pin!(end);
+        // Subscribed before the first look: what is recorded from now on is noticed.
+        let mut moved = self.inner.shared.attempts.subscribe();
+        let mut after = after.map(read_cursor).transpose()?;
+        loop {
+            moved.mark_unchanged();
+            let wanted = selection.clone();
+            let read = self
+                .read(move |conn| newer(conn, &wanted, after, limit))
+                .await;
+            let (items, last) = read.map_err(StoreError::from_outage)?;
+            after = Some(last);
+            if !items.is_empty() || end.is_elapsed() {
+                return Ok(Some(Followed {
+                    items,
+                    next: last.to_string(),
+                }));
+            }
+            tokio::select! {
+                _ = moved.changed() => {}
+                () = &mut end => {}
+            }
+        }
+    }
+}
+
+/// Attempts after an id, oldest first, and the id to go on from. Without an id: none yet, and the newest there is.
+fn newer(
+    conn: &Connection,
+    selection: &Selection,
+    after: Option<i64>,
+    limit: usize,
+) -> rusqlite::Result<(Vec<AttemptRecord>, i64)> {
+    // Both looks must see the same log, or what comes between them is passed over.
+    let look = conn.unchecked_transaction()?;
+    // The sequence and not the greatest id: the log may have been swept empty.
+    let newest = look
+        .prepare_cached(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'attempts'",
+        )?
+        .query_row([], |row| row.get(0))?;
+    let Some(after) = after else {
+        return Ok((Vec::new(), newest));
+    };
+    let rows = select(&look, selection, Range::After(after), limit)?;
+    let last = match rows.last() {
+        Some((id, _)) if rows.len() == limit => *id,
+        _ => newest.max(after),
+    };
+    Ok((rows.into_iter().map(|(_, record)| record).collect(), last))
+}
+
+/// Which part of the log, and in which order.
+enum Range {
+    /// Before an id, newest first.
+    Before(Option<i64>),
+    /// After an id, oldest first.
+    After(i64),
 }
 
 fn select(
     conn: &Connection,
     selection: &Selection,
-    before: Option<i64>,
+    range: Range,
     limit: usize,
 ) -> rusqlite::Result<Vec<(i64, AttemptRecord)>> {
     let mut sql = String::from(
@@ -252,10 +326,18 @@ fn select(
     if let Some(until) = selection.until {
         and("a.at <", Value::Integer(until.as_millis()));
     }
-    if let Some(before) = before {
-        and("a.id <", Value::Integer(before));
-    }
-    sql.push_str(&format!(" ORDER BY a.id DESC LIMIT {limit}"));
+    let order = match range {
+        Range::Before(None) => "DESC",
+        Range::Before(Some(before)) => {
+            and("a.id <", Value::Integer(before));
+            "DESC"
+        }
+        Range::After(after) => {
+            and("a.id >", Value::Integer(after));
+            "ASC"
+        }
+    };
+    sql.push_str(&format!(" ORDER BY a.id {order} LIMIT {limit}"));
     let mut query = conn.prepare_cached(&sql)?;
     query
         .query_map(rusqlite::params_from_iter(values), |row| {

@@ -67,6 +67,7 @@ mod clock;
 mod hand_over;
 mod letters;
 mod mapping;
+mod marks;
 mod metrics;
 mod queue;
 mod rules;

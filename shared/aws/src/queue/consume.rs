@@ -166,6 +166,9 @@ impl QueueConsumer for Queues {
                 let id = index.to_string();
                 match answer.failed().iter().find(|failed| failed.id() == id) {
                     None => Ok(()),
+                    Some(failed) if failed.code().ends_with("ReceiptHandleIsInvalid") => {
+                        Err(QueueError::ReceiptInvalid)
+                    }
                     Some(failed) if failed.sender_fault() => Err(QueueError::ReceiptVoid),
                     Some(failed) => Err(QueueError::Unavailable(failed.code().to_owned())),
                 }

@@ -137,9 +137,8 @@ where
         Some("QueueNameExists" | "QueueAlreadyExists") => {
             QueueError::AlreadyExist(queue.to_string())
         }
-        Some("ReceiptHandleIsInvalid" | "MessageNotInflight" | "InvalidParameterValue") => {
-            QueueError::ReceiptVoid
-        }
+        Some("ReceiptHandleIsInvalid") => QueueError::ReceiptInvalid,
+        Some("MessageNotInflight" | "InvalidParameterValue") => QueueError::ReceiptVoid,
         Some("InvalidMessageContents" | "InvalidAttributeValue") => {
             QueueError::Refused(explain(error))
         }

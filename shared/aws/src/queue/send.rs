@@ -217,7 +217,7 @@ fn entry(
     let mut entry = SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body);
-    if !message.delay.is_zero() {
+    if !message.delay.is_zero() || message.at_once {
         entry = entry.delay_seconds(sqs_delay(message.delay));
     }
     if let Some(name) = message.group.filter(|name| !name.is_empty()) {

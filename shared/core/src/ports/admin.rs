@@ -5,6 +5,7 @@ use crate::delivery::{DeadLetter, OutcomeClass};
 use crate::event::{MessageId, Product, Timestamp};
 use crate::rule::RuleName;
 use crate::topic::{Subscription, SubscriptionName, TopicName};
+use std::time::Duration;
 
 /// Which deliveries are meant. Every field that is given must hold; an empty selection means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,15 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// What came into the attempt log after some moment, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// The attempts of the selection.
+    pub items: Vec<AttemptRecord>,
+    /// Where to go on. Opaque, and sound for as long as the log is, also over a restart.
+    pub next: String,
+}
+
 /// Reads the attempt log.
 #[async_trait::async_trait]
 pub trait AttemptQuery: Send + Sync {
@@ -46,6 +56,19 @@ pub trait AttemptQuery: Send + Sync {
         from: Option<&str>,
         limit: usize,
     ) -> Result<Page<AttemptRecord>, StoreError>;
+
+    /// At most `limit` attempts of the selection that were recorded after `after` (the `next` of the answer before; none:
+    /// after now), oldest first. Waits up to `wait` for the first; `None` when this log cannot be followed.
+    async fn follow(
+        &self,
+        selection: &Selection,
+        after: Option<&str>,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<Option<Followed>, StoreError> {
+        let _ = (selection, after, limit, wait);
+        Ok(None)
+    }
 }
 
 /// A dead letter and the id that names it.

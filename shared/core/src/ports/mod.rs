@@ -5,16 +5,18 @@
 
 mod admin;
 mod archive;
+mod marks;
 mod queue;
 mod stage;
 mod store;
 mod world;
 
 pub use admin::{
-    AttemptQuery, Certificates, DeadLetterAdmin, KeptDeadLetter, MetricsText, Page, Selection,
-    WebhookKeySet, WebhookKeys,
+    AttemptQuery, Certificates, DeadLetterAdmin, Followed, KeptDeadLetter, MetricsText, Page,
+    Selection, WebhookKeySet, WebhookKeys,
 };
 pub use archive::{EventArchive, KeptPack};
+pub use marks::{Marks, MemoryMarks};
 pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
     QueueStatistics, Receipt, UserQueue,

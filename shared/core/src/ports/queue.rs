@@ -10,9 +10,11 @@ use std::time::Duration;
 pub struct OutgoingMessage {
     /// The body, exactly.
     pub body: String,
-    /// Invisible for this long first; zero: as long as the queue's own `DelaySeconds` says. SQS allows whole seconds up to
-    /// 900.
+    /// Invisible for this long first; zero: as long as the queue's own `DelaySeconds` says, unless [`at_once`](Self::at_once).
+    /// SQS allows whole seconds up to 900.
     pub delay: Duration,
+    /// Visible at once, whatever the queue's own `DelaySeconds` says; `delay` is then zero. SQS's `DelaySeconds: 0`.
+    pub at_once: bool,
     /// Fair-queue group (SQS `MessageGroupId` on a standard queue): one group's backlog does not hold up another's.
     pub group: Option<String>,
     /// 1 (highest) to 16; none: MNS's default, 8 ([`Message::DEFAULT_PRIORITY`]). Queues of SQS know no priority.
@@ -141,6 +143,9 @@ pub enum QueueError {
         "no message has this receipt handle: it was deleted, or its visibility timeout ran out"
     )]
     ReceiptVoid,
+    /// The text is no receipt: no reception ever gave it.
+    #[error("this is no receipt handle")]
+    ReceiptInvalid,
     /// The body is larger than the queue takes.
     #[error("the message is {len} bytes, queue {queue:?} takes at most {limit}")]
     TooLarge {

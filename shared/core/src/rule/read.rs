@@ -164,6 +164,14 @@ impl Reading {
                 }
                 "Endpoint" if value.is_null() => {}
                 "Endpoint" => reading.spec.endpoint = Some(reading.endpoint(name, value)),
+                "Enabled" => match value {
+                    Value::Bool(state) => reading.spec.enabled = Some(*state),
+                    Value::Null => {}
+                    Value::String(text) if read_bool(text).is_some() => {
+                        reading.spec.enabled = read_bool(text);
+                    }
+                    other => reading.fault(name, other, "want true or false"),
+                },
                 "Endpoints" if value.is_null() => {}
                 "Endpoints" => {
                     let endpoints = reading.list(name, value, Reading::endpoint);
@@ -174,7 +182,7 @@ impl Reading {
                 _ => reading.unknown(
                     name,
                     value,
-                    "ProductName, RuleName, EventTypes, MatchRules, Endpoint and Endpoints",
+                    "ProductName, RuleName, EventTypes, MatchRules, Endpoint, Endpoints and Enabled",
                 ),
             }
         }

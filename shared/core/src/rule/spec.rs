@@ -25,6 +25,12 @@ pub struct RuleSpec {
     /// The older form: several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Vec<EndpointSpec>>,
+    /// Beyond SMQ: `false` stores the rule disabled; default true.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient_bool"
+    )]
+    pub enabled: Option<bool>,
 }
 
 /// EventMatchRule.
@@ -120,7 +126,7 @@ fn lenient_bool<'de, D: serde::Deserializer<'de>>(
         Some(Either::Text(text)) => match read_bool(&text) {
             Some(state) => Ok(Some(state)),
             None => Err(serde::de::Error::custom(format!(
-                "MatchState {text:?} is neither true nor false"
+                "{text:?} is neither true nor false"
             ))),
         },
     }
@@ -128,7 +134,7 @@ fn lenient_bool<'de, D: serde::Deserializer<'de>>(
 
 impl Rule {
     /// The wire form of the rule, canonical: reading it again gives an equal rule (but for what the wire form does not
-    /// carry: `enabled`, `topic` and `created`).
+    /// carry: `topic` and `created`).
     #[must_use]
     pub fn to_spec(&self) -> RuleSpec {
         let (event_types, match_rules) = if self.is_default() {
@@ -166,6 +172,8 @@ impl Rule {
             match_rules,
             endpoint: None,
             endpoints: Some(self.endpoints.iter().map(EndpointSpec::from).collect()),
+            // Said only where it is not the ordinary case.
+            enabled: (!self.enabled).then_some(false),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Rule {
                 event_types,
                 resources,
                 endpoints,
-                enabled: true,
+                enabled: spec.enabled.unwrap_or(true),
                 topic: None,
                 created: Timestamp::default(),
             }),

@@ -160,6 +160,14 @@ fn read_receipt(receipt: &Receipt) -> Option<(i64, i64)> {
     Some((seq, i64::from_ne_bytes(lease.to_ne_bytes())))
 }
 
+/// Why a receipt names no message: it never did, or it does no longer.
+fn void(receipt: &Receipt) -> QueueError {
+    match read_receipt(receipt) {
+        Some(_) => QueueError::ReceiptVoid,
+        None => QueueError::ReceiptInvalid,
+    }
+}
+
 pub(crate) fn unavailable(outage: &Outage) -> QueueError {
     QueueError::Unavailable(outage.0.clone())
 }

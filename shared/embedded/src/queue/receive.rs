@@ -1,7 +1,7 @@
 //! Receiving from users' queues: visibility, receipts, dead-letter queues, and those who wait.
 
 use super::look::end_of_life;
-use super::{read_receipt, receipt};
+use super::{read_receipt, receipt, void};
 use crate::store::{Job, Ledger, Outcome, Store};
 use carillon_core::event::{MessageId, Timestamp};
 use carillon_core::ports::{Message, QueueConsumer, QueueError, Receipt};
@@ -396,7 +396,7 @@ impl Ledger {
                     self.remove_message(queue, seq)?;
                     Ok(())
                 }
-                None => Err(QueueError::ReceiptVoid),
+                None => Err(void(receipt)),
             });
         }
         self.need_not_sync = !in_table;
@@ -421,7 +421,7 @@ impl Ledger {
         }
         self.settle_down(old)?;
         let Some((seq, priority)) = self.held(queue, end, old)? else {
-            return Ok(Err(QueueError::ReceiptVoid));
+            return Ok(Err(void(old)));
         };
         let next_visible = self.now.plus(visibility);
         let lease = self.draw();

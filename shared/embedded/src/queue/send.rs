@@ -54,7 +54,7 @@ impl Ledger {
                 }));
                 continue;
             }
-            let delay = if message.delay.is_zero() {
+            let delay = if message.delay.is_zero() && !message.at_once {
                 standard_delay
             } else {
                 message.delay

@@ -1,4 +1,5 @@
-//! Housekeeping: messages past their retention, messages of deleted queues, old attempts, old events. Little by little, so that
+//! Housekeeping: messages past their retention, messages of deleted queues, old attempts, old events, marks that have
+//! ended. Little by little, so that
 //! nobody waits for it.
 
 use super::look::end_of_life;
@@ -28,6 +29,9 @@ impl Ledger {
         }
         if left > 0 {
             left -= self.sweep_archive(left)?;
+        }
+        if left > 0 {
+            left -= self.sweep_marks(left)?;
         }
         Ok(left <= 0)
     }

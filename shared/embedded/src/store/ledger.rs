@@ -49,6 +49,8 @@ pub(crate) struct Effects {
     pub(crate) fresh_written: Vec<i64>,
     /// New version of the rules.
     pub(crate) rules_version: Option<u64>,
+    /// Whether attempts were recorded. One too many wakes a follower for nothing, so a step back leaves it.
+    pub(crate) attempts: bool,
 }
 
 impl Effects {

@@ -54,6 +54,9 @@ pub(crate) struct Shared {
     pub(crate) rules_version: AtomicU64,
     pub(crate) settings: Settings,
     pub(crate) stage_numbers: [crate::stage::Numbers; 3],
+    pub(crate) attempt_counts: crate::metrics::AttemptCounts,
+    /// Moves when attempts were recorded.
+    pub(crate) attempts: tokio::sync::watch::Sender<u64>,
     pub(crate) counters: Counters,
     pub(crate) successes: crate::attempts::Successes,
     waiting: disk::Waiting,

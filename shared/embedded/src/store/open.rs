@@ -190,6 +190,8 @@ pub(super) fn open(
         successes: crate::attempts::Successes::default(),
         waiting: super::disk::Waiting::default(),
         next_flight: AtomicU64::new(0),
+        attempt_counts: Default::default(),
+        attempts: Default::default(),
     });
     let waker = Arc::downgrade(&shared);
     settings.clock.subscribe(Arc::new(move || {

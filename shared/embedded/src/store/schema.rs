@@ -8,7 +8,11 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x4361_7269;
 
 /// Each entry takes the file from version `index` to `index + 1`. Entries are never changed once released.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// The newest version, which this release reads and writes.
 const NEWEST: i64 = MIGRATIONS.len() as i64;

@@ -61,6 +61,8 @@ impl Drop for Closing {
         self.0.readers.close();
         // The last answers still wait for the disk, and are given.
         self.0.waiting.close();
+        // Whoever follows the attempts looks again, and finds the store closed.
+        self.0.attempts.send_modify(|moved| *moved += 1);
     }
 }
 
@@ -382,6 +384,9 @@ impl Writer {
         let effects = std::mem::take(&mut self.ledger.effects);
         if let Some(version) = effects.rules_version {
             self.shared.rules_version.store(version, Ordering::Release);
+        }
+        if effects.attempts {
+            self.shared.attempts.send_modify(|moved| *moved += 1);
         }
         let written = effects.spilled_records.len() + effects.fresh_written.len();
         let passed = effects.fresh_going.len();
