@@ -103,6 +103,7 @@ async fn main() {
         dead_letters: None,
         certificates: None,
         metrics: Vec::new(),
+        marks: None,
         webhook_secrets: None,
         url_check: None,
     };

@@ -50,6 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         dead_letters: Some(store.clone()),
         certificates: None,
         metrics: Vec::new(),
+        marks: None,
         webhook_secrets: None,
         url_check: None,
     };

@@ -4,8 +4,9 @@
 //! field, which value, what to do. Codes that the vendor publishes are used where they fit (MNS help, "Error codes", and
 //! those of its OpenAPI gateway: `InvalidAction.NotFound`, `InvalidVersion`, `SignatureNonceUsed`,
 //! `IdempotentParameterMismatch`, `UnsupportedOperation`, `ServiceUnavailable`); those of our own are
-//! `EventRuleAlreadyExist`, `EventRuleConflict`, `EventRuleNotExist`, `EventRuleExceedLimit`, `EventRuleDisabled`, `QueueExceedLimit`,
-//! `TopicExceedLimit`, `SubscriptionExceedLimit`, `TopicInUse`, `DeadLetterNotExist`, `MessageTooLarge`,
+//! `EventRuleAlreadyExist`, `EventRuleConflict`, `EventRuleNotExist`, `EventRuleExceedLimit`, `EventRuleDisabled`,
+//! `EventRulesChanged`, `QueueExceedLimit`, `TopicExceedLimit`, `SubscriptionExceedLimit`, `TopicInUse`,
+//! `DeadLetterNotExist`, `MessageTooLarge`,
 //! `RequestTooLarge`, `MissingAction`, `NotFound` and `MethodNotAllowed`.
 
 use carillon_core::ports::{CommitError, QueueError, StoreError};
@@ -193,6 +194,11 @@ impl From<QueueError> for Refused {
                 404,
                 "MessageNotExist",
                 "no message has this ReceiptHandle: it was deleted, or its visibility timeout ran out; receive it again",
+            ),
+            QueueError::ReceiptInvalid => Refused::new(
+                400,
+                "ReceiptHandleError",
+                "this is no ReceiptHandle: give the one of the newest reception, unchanged",
             ),
             large @ QueueError::TooLarge { .. } => {
                 Refused::new(400, "MessageTooLarge", large.to_string())

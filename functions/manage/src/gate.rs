@@ -6,6 +6,7 @@ use crate::service::{Role, Service};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, header};
 use http_body_util::BodyExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A request that was let in.
 pub(crate) struct Admitted {
@@ -18,6 +19,8 @@ pub(crate) struct Admitted {
     pub(crate) body: Bytes,
     /// What who asks may do.
     pub(crate) role: Role,
+    /// Held for as long as a body larger than the others' is.
+    _large: Option<OwnedSemaphorePermit>,
 }
 
 /// What a request wants, as roles see it.
@@ -87,7 +90,8 @@ pub(crate) async fn admit(
         loopback::check(&parts.uri, &parts.headers, &service.settings.hosts)?;
     }
     let expects = parts.headers.contains_key(header::EXPECT);
-    let body = read(body, &parts.headers, service.settings.max_body, expects).await?;
+    let (limit, large) = body_limit(service, &parts.headers)?;
+    let body = read(body, &parts.headers, limit, expects).await?;
     let mut admitted = Admitted {
         method: parts.method,
         path: parts.uri.path().to_owned(),
@@ -95,6 +99,7 @@ pub(crate) async fn admit(
         headers: parts.headers,
         body,
         role: Role::Admin,
+        _large: large,
     };
     if admitted.headers.get(header::HOST).is_none() {
         // HTTP/2 carries the host as :authority; signatures name it `host` all the same.
@@ -107,17 +112,46 @@ pub(crate) async fn admit(
         }
     }
     if !keys.is_empty() {
-        let now = service.now();
+        let (now, marks) = (service.now(), service.marks.as_ref());
         admitted.role = match scheme {
-            Scheme::Acs3 => acs3::verify(keys, &service.nonces, &admitted, now)?,
+            Scheme::Acs3 => acs3::verify(keys, marks, &admitted, now).await?,
             Scheme::Mns => mns::verify(keys, &admitted, now)?,
             Scheme::Acs3OrBasic => match basic::verify(keys, &admitted.headers) {
                 Some(role) => role,
-                None => acs3::verify(keys, &service.nonces, &admitted, now)?,
+                None => acs3::verify(keys, marks, &admitted, now).await?,
             },
         };
     }
     Ok(admitted)
+}
+
+/// The largest body that this request may have: a rule file may be larger than anything else, but only one at a time, so
+/// that memory stays bounded.
+fn body_limit(
+    service: &Service,
+    headers: &HeaderMap,
+) -> Result<(usize, Option<OwnedSemaphorePermit>), Refused> {
+    let settings = &service.settings;
+    let is_file = headers
+        .get("x-acs-action")
+        .is_some_and(|action| action == "ApplyEventRules");
+    if !is_file || declared(headers).is_none_or(|declared| declared <= settings.max_body) {
+        return Ok((settings.max_body, None));
+    }
+    match service.large.clone().try_acquire_owned() {
+        Ok(permit) => Ok((settings.max_rule_file, Some(permit))),
+        Err(_) => Err(Refused::new(
+            429,
+            "TooManyRequests",
+            "another large rule file is being read: send this one when that is done",
+        )),
+    }
+}
+
+fn declared(headers: &HeaderMap) -> Option<usize> {
+    headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
 /// How much of a body that is too large is still read, so that the sender comes to see the refusal rather than a broken
@@ -137,9 +171,7 @@ async fn read(
             format!("the request body is larger than {limit} bytes: send less in one request"),
         )
     };
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let declared = declared(headers);
     if declared.is_some_and(|declared| declared > limit && (expects || declared > DRAINED)) {
         return Err(too_large());
     }

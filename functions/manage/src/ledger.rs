@@ -132,6 +132,16 @@ pub(crate) struct Books {
 }
 
 impl Books {
+    /// Puts a book aside: it is opened again, as the view has it, when it is next needed.
+    pub(crate) fn forget(&mut self, product: &Product) {
+        self.open.remove(product);
+    }
+
+    /// What is done with rules that claim one event.
+    pub(crate) fn overlap(&self) -> Overlap {
+        self.overlap
+    }
+
     /// The book of a product, at the version of `view`.
     pub(crate) fn of(&mut self, view: &View, product: &Product) -> &mut RuleBook {
         if self.version != view.version {

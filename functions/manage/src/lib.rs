@@ -33,7 +33,8 @@
 //! # What this crate will not do
 //!
 //! It opens no socket and keeps no data of its own: the host serves the router, and the ports hold everything. It makes
-//! no deliveries. Nonces and client tokens are held in memory and forgotten on a restart.
+//! no deliveries. The signature of the queue interface (MNS HMAC-SHA1) knows no nonce: such a request can be replayed within
+//! the 15 minutes of its date, as with MNS itself; use TLS where others can listen.
 
 mod actions;
 mod auth;
@@ -52,6 +53,7 @@ mod throttle;
 
 pub use carillon_core::ruleset::Overlap;
 pub use error::Refused;
+pub use rpc::ACTIONS;
 pub use service::{
     AccessKey, Decode, Limits, Ports, Role, Service, Settings, UrlCheck, WebhookSecrets,
     WebhookSecretsOf,

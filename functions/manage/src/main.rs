@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use carillon_aws::lambda::{Error, serve_url, start_log};
 use carillon_aws::{
-    CertificateShelf, Clients, DynamoDeadLetters, DynamoRules, Queues, Secret, Settings,
-    StageQueues, SystemClock, SystemRandom,
+    CertificateShelf, Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, Queues, Secret,
+    Settings, StageQueues, SystemClock, SystemRandom,
 };
 use carillon_core::ports::{StoreError, WebhookKeys};
 use carillon_core::push::guard::{AddressGuard, PushUrl};
@@ -121,6 +121,7 @@ async fn ports(clients: &Clients, settings: &Settings) -> Result<Ports, Error> {
         dead_letters: Some(Arc::new(dead_letters)),
         certificates: None,
         metrics: Vec::new(),
+        marks: Some(Arc::new(DynamoMarks::new(clients, &settings.table))),
         webhook_secrets: Some(Arc::new(move |subscription| {
             let keys = signing.keys(subscription)?;
             Some(WebhookSecrets {

@@ -103,18 +103,17 @@ fn find(request: &Admitted, params: &Params) -> Result<&'static Action, Refused>
             ),
         ));
     }
-    ACTIONS
+    TABLE
         .iter()
         .find(|action| action.name == name)
         .ok_or_else(|| {
-            let names: Vec<_> = ACTIONS.iter().map(|action| action.name).collect();
             Refused::new(
                 404,
                 "InvalidAction.NotFound",
                 format!(
                     "there is no action {}: give one of {}",
                     shown(name),
-                    names.join(", ")
+                    ACTIONS.join(", ")
                 ),
             )
         })
@@ -128,7 +127,10 @@ struct Action {
 
 macro_rules! actions {
     ($($name:ident $want:ident $run:path;)*) => {
-        const ACTIONS: &[Action] = &[$(Action { name: stringify!($name), want: Want::$want }),*];
+        const TABLE: &[Action] = &[$(Action { name: stringify!($name), want: Want::$want }),*];
+
+        /// The names of all management actions, in the order of their groups.
+        pub const ACTIONS: &[&str] = &[$(stringify!($name)),*];
 
         async fn run(name: &str, call: Call<'_>) -> Answer {
             match name {
@@ -144,6 +146,7 @@ actions! {
     DeleteEventRule Change actions::rule_delete::delete;
     GetEventRule Look actions::rule_list::get;
     ListEventRules Look actions::rule_list::list;
+    ApplyEventRules Look actions::rule_apply::apply;
     UpdateEventRule Change actions::rule_change::update;
     EnableEventRule Change actions::rule_change::enable;
     DisableEventRule Change actions::rule_change::disable;
@@ -162,6 +165,7 @@ actions! {
     PublishEvents Publish actions::publish::publish;
     ReplayEvents Change actions::replay::replay;
     ListDeliveries Look actions::deliveries::list;
+    FollowDeliveries Look actions::deliveries::follow;
     ListDeadLetters Look actions::dead_letters::list;
     GetDeadLetter Look actions::dead_letters::get;
     RedriveDeadLetters Change actions::dead_letters::redrive;

@@ -1,18 +1,18 @@
 //! What the control plane works with: its ports, its settings, and the little it remembers.
 
-use crate::auth::Nonces;
-use crate::idempotency::Tokens;
 use crate::ledger::Ledger;
 use crate::metrics::Counters;
 use crate::throttle::Throttle;
 use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
-    AttemptQuery, Certificates, Clock, DeadLetterAdmin, EventArchive, MetricsText, Publisher,
+    AttemptQuery, Certificates, Clock, DeadLetterAdmin, EventArchive, Marks, MemoryMarks,
+    MetricsText, Publisher,
     QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore,
 };
 use carillon_core::ruleset::{Overlap, SnapshotCache};
 use carillon_core::topic::Subscription;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Says whether a URL may be subscribed (the address guard's first check); `Err` holds the reason, for a person.
 pub type UrlCheck = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
@@ -67,6 +67,9 @@ pub struct Ports {
     pub certificates: Option<Arc<dyn Certificates>>,
     /// Further lines for `/metrics`.
     pub metrics: Vec<Arc<dyn MetricsText>>,
+    /// Remembers nonces and client tokens, for all processes of the service and over their restarts. None: this process
+    /// remembers them until it ends.
+    pub marks: Option<Arc<dyn Marks>>,
     /// The secrets of subscriptions, shown to keys with the admin role.
     pub webhook_secrets: Option<WebhookSecretsOf>,
     /// Checks the URLs of HTTP endpoints; none: every URL that is one.
@@ -173,6 +176,9 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Largest request body, in bytes.
     pub max_body: usize,
+    /// Largest body of ApplyEventRules, in bytes: a file of 100 000 rules. One request at a time may be larger than
+    /// [`max_body`](Self::max_body).
+    pub max_rule_file: usize,
     /// Most requests a second, of all callers together; more are answered with 429. None: as many as come.
     pub max_requests_per_second: Option<u32>,
 }
@@ -188,6 +194,7 @@ impl Default for Settings {
             hosts: Vec::new(),
             // A batch of sixteen messages of 64 KiB is exactly this; XML round it is not worth more.
             max_body: 1024 * 1024,
+            max_rule_file: 64 * 1024 * 1024,
             max_requests_per_second: None,
         }
     }
@@ -205,14 +212,14 @@ pub struct Service {
     pub(crate) snapshots: SnapshotCache,
     /// Rules, topics and subscriptions as this process knows them.
     pub(crate) ledger: Ledger,
-    /// Nonces seen within the clock window: a replayed request is refused.
-    pub(crate) nonces: Nonces,
+    /// Nonces seen within the clock window, so that a replayed request is refused, and tokens of requests that succeeded.
+    pub(crate) marks: Arc<dyn Marks>,
     /// Holds the rate of requests.
     pub(crate) throttle: Throttle,
-    /// Answers to requests that carried a ClientToken.
-    pub(crate) tokens: Tokens,
     /// Numbers for `/metrics`.
     pub(crate) counters: Counters,
+    /// Held by the one request whose body may be larger than the others'.
+    pub(crate) large: Arc<Semaphore>,
 }
 
 impl Service {
@@ -221,10 +228,13 @@ impl Service {
     pub fn new(ports: Ports, settings: Settings) -> Self {
         Service {
             ledger: Ledger::new(ports.rules.clone(), settings.limits.rules, settings.overlap),
-            nonces: Nonces::default(),
+            marks: ports
+                .marks
+                .clone()
+                .unwrap_or_else(|| Arc::new(MemoryMarks::default())),
             throttle: Throttle::default(),
-            tokens: Tokens::default(),
             counters: Counters::default(),
+            large: Arc::new(Semaphore::new(1)),
             decode: None,
             archive: None,
             snapshots: SnapshotCache::new(ports.rules.clone()),

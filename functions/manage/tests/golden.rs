@@ -1,4 +1,4 @@
-//! Every action's request and answer, byte for byte, in `golden/*.http`: reviewed files, one an action.
+//! Every action's request and answer, byte for byte, in `golden/actions/*.http`: reviewed files, one a case.
 //!
 //! The clock stands still and random numbers count up, so an answer differs only when the contract does. To accept a
 //! change: run with `UPDATE_GOLDEN=1`, then read the difference.
@@ -15,114 +15,12 @@ use carillon_core::event::{Body, Event, EventType, IdentityHasher, MessageId, Pr
 use carillon_core::ports::{AttemptRecord, KeptDeadLetter};
 use carillon_core::rule::RuleName;
 use carillon_core::topic::{SubscriptionName, TopicName};
-use carillon_manage::Settings;
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::path::PathBuf;
-use support::{NOON, World, world};
+use carillon_manage::{ACTIONS, Settings};
+use support::golden::Golden;
+use support::{NOON, world};
 
-/// Headers of an answer that are part of the contract.
-const HEADERS: [&str; 8] = [
-    "content-type",
-    "location",
-    "x-acs-request-id",
-    "x-mns-request-id",
-    "x-mns-version",
-    "x-oss-process-status",
-    "x-oss-event-status",
-    "retry-after",
-];
-
-struct Golden {
-    world: World,
-    seen: BTreeSet<String>,
-    different: Vec<String>,
-}
-
-impl Golden {
-    fn folder() -> PathBuf {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-    }
-
-    /// Sends a request and holds it and its answer to `golden/<name>.http`.
-    async fn http(
-        &mut self,
-        name: &str,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> String {
-        let answer = self.world.http(method, target, headers, body).await;
-        let mut text = format!("{method} {target}\n");
-        for (name, value) in headers {
-            let _ = writeln!(text, "{name}: {value}");
-        }
-        if !body.is_empty() {
-            let _ = write!(text, "\n{body}\n");
-        }
-        let _ = write!(text, "\n=> {}\n", answer.status);
-        for name in HEADERS {
-            if let Some(value) = answer.headers.get(name) {
-                let _ = writeln!(text, "{name}: {}", value.to_str().unwrap());
-            }
-        }
-        if !answer.body.is_empty() {
-            // A reviewer reads members, not one long line; the compact form is what any JSON writer makes of it.
-            let shown = match serde_json::from_str::<serde_json::Value>(&answer.body) {
-                Ok(value) => {
-                    assert_eq!(value.to_string(), answer.body, "JSON answers are compact");
-                    serde_json::to_string_pretty(&value).unwrap()
-                }
-                Err(_) => answer.body.clone(),
-            };
-            let _ = write!(text, "\n{shown}\n");
-        }
-        let path = Self::folder().join(format!("{name}.http"));
-        assert!(self.seen.insert(name.to_owned()), "{name} is used twice");
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&path, &text).unwrap();
-        } else {
-            let held = std::fs::read_to_string(&path).unwrap_or_default();
-            if held != text {
-                self.different
-                    .push(format!("--- {name}\nwant:\n{held}\nhave:\n{text}"));
-            }
-        }
-        answer.body
-    }
-
-    /// One management action.
-    async fn act(&mut self, name: &str, parameters: &[(&str, &str)]) {
-        let action = name.split('.').next().unwrap();
-        let mut query = String::new();
-        for (name, value) in parameters {
-            let value =
-                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-            let _ = write!(
-                query,
-                "{}{name}={value}",
-                if query.is_empty() { '?' } else { '&' }
-            );
-        }
-        let headers = [("x-acs-action", action), ("x-acs-version", "2022-01-19")];
-        self.http(name, "POST", &format!("/{query}"), &headers, "")
-            .await;
-    }
-
-    /// All held, and no file is left over.
-    fn finish(self) {
-        assert!(self.different.is_empty(), "{}", self.different.join("\n"));
-        for entry in std::fs::read_dir(Self::folder()).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            let stem = name.strip_suffix(".http").unwrap_or(&name).to_owned();
-            assert!(
-                self.seen.contains(&stem),
-                "golden/{name} belongs to no request"
-            );
-        }
-    }
-}
+/// An endpoint of a rule file.
+const MY_QUEUE: &str = r#"{"EndpointType":"queue","EndpointValue":"MyQueue"}"#;
 
 fn rule<'a>(name: &'a str, match_rules: &'a str) -> Vec<(&'static str, &'a str)> {
     vec![
@@ -271,11 +169,7 @@ async fn history(golden: &mut Golden) {
 
 #[tokio::test]
 async fn every_action_answers_as_reviewed() {
-    let mut golden = Golden {
-        world: world(Settings::default()),
-        seen: BTreeSet::new(),
-        different: Vec::new(),
-    };
+    let mut golden = Golden::new(world(Settings::default()), "actions");
     *golden.world.dead.letters.lock().unwrap() = letters();
     *golden.world.dead.attempts.lock().unwrap() = vec![
         attempt(2, OutcomeClass::Success),
@@ -457,9 +351,34 @@ async fn every_action_answers_as_reviewed() {
         )
         .await;
 
+    let file = format!(
+        r#"[{{"ProductName":"oss","RuleName":"thumbnails","EventTypes":["ObjectCreated:*"],"MatchRules":[[{{"Prefix":"photos/"}}]],"Endpoints":[{MY_QUEUE}]}},{{"ProductName":"oss","RuleName":"logs","EventTypes":["ObjectCreated:*"],"MatchRules":[[{{"Prefix":"logs/"}}]],"Endpoints":[{MY_QUEUE}]}}]"#
+    );
+    golden
+        .act("ApplyEventRules", &[("Rules", &file), ("DryRun", "true")])
+        .await;
+    golden
+        .act(
+            "ApplyEventRules.faults",
+            &[("Rules", r#"[{"ProductName":"oss","RuleName":"1st"}]"#)],
+        )
+        .await;
+    golden
+        .act(
+            "ApplyEventRules.changed",
+            &[("Rules", &file), ("PlanId", "another")],
+        )
+        .await;
+
     // Deliveries and dead letters.
     golden
         .act("ListDeliveries", &[("RuleName", "thumbnails")])
+        .await;
+    golden
+        .act(
+            "FollowDeliveries",
+            &[("NextToken", "5feceb66.0"), ("WaitSeconds", "0")],
+        )
         .await;
     golden.act("ListDeadLetters", &[]).await;
     golden.act("GetDeadLetter", &[("Id", "2")]).await;
@@ -481,6 +400,13 @@ async fn every_action_answers_as_reviewed() {
     golden
         .act("EnableEndpoint", &[("EndpointType", "public")])
         .await;
+    for action in [
+        "DisableEndpoint",
+        "AuthorizeEndpointAcl",
+        "RevokeEndpointAcl",
+    ] {
+        golden.act(action, &[("EndpointType", "public")]).await;
+    }
     golden.act("PublishEvents", &[("Events", "an event")]).await;
     golden.act("NoSuchAction", &[]).await;
     golden.http("no-action", "GET", "/", &[], "").await;
@@ -509,8 +435,6 @@ async fn every_action_answers_as_reviewed() {
         .await;
     golden.http("healthz", "GET", "/healthz", &[], "").await;
 
-    queue_interface(&mut golden).await;
-
     golden
         .act(
             "DeleteEventRule",
@@ -523,192 +447,8 @@ async fn every_action_answers_as_reviewed() {
         .act("DeleteQueue.missing", &[("QueueName", "dead")])
         .await;
     history(&mut golden).await;
+    for action in ACTIONS {
+        assert!(golden.seen.contains(*action), "{action} has no golden file");
+    }
     golden.finish();
-}
-
-async fn queue_interface(golden: &mut Golden) {
-    const XMLNS: &str = "http://mns.aliyuncs.com/doc/v1/";
-    let attributes =
-        format!(r#"<Queue xmlns="{XMLNS}"><VisibilityTimeout>30</VisibilityTimeout></Queue>"#);
-    golden
-        .http("queue.CreateQueue", "PUT", "/queues/rest", &[], &attributes)
-        .await;
-    golden
-        .http(
-            "queue.CreateQueue.again",
-            "PUT",
-            "/queues/rest",
-            &[],
-            &attributes,
-        )
-        .await;
-    golden
-        .http("queue.CreateQueue.other", "PUT", "/queues/rest", &[], "")
-        .await;
-    let changed =
-        format!(r#"<Queue xmlns="{XMLNS}"><VisibilityTimeout>60</VisibilityTimeout></Queue>"#);
-    golden
-        .http(
-            "queue.SetQueueAttributes",
-            "PUT",
-            "/queues/rest?metaoverride=true",
-            &[],
-            &changed,
-        )
-        .await;
-    golden
-        .http("queue.GetQueueAttributes", "GET", "/queues/rest", &[], "")
-        .await;
-    golden
-        .http(
-            "queue.ListQueue",
-            "GET",
-            "/queues",
-            &[("x-mns-ret-number", "1")],
-            "",
-        )
-        .await;
-
-    let messages = "/queues/rest/messages";
-    let one = format!(
-        r#"<Message xmlns="{XMLNS}"><MessageBody>a &amp; b</MessageBody><Priority>2</Priority></Message>"#
-    );
-    golden
-        .http("queue.SendMessage", "POST", messages, &[], &one)
-        .await;
-    golden
-        .http(
-            "queue.SendMessage.empty",
-            "POST",
-            messages,
-            &[],
-            "<Message/>",
-        )
-        .await;
-    golden
-        .http("queue.SendMessage.xml", "POST", messages, &[], "<Message>")
-        .await;
-    golden
-        .http(
-            "queue.PeekMessage",
-            "GET",
-            "/queues/rest/messages?peekonly=true",
-            &[],
-            "",
-        )
-        .await;
-    let got = golden
-        .http(
-            "queue.ReceiveMessage",
-            "GET",
-            "/queues/rest/messages?waitseconds=0",
-            &[],
-            "",
-        )
-        .await;
-    golden
-        .http("queue.ReceiveMessage.none", "GET", messages, &[], "")
-        .await;
-    let handle = handles(&got).remove(0);
-    let target = format!("{messages}?ReceiptHandle={handle}&VisibilityTimeout=120");
-    let changed = golden
-        .http("queue.ChangeMessageVisibility", "PUT", &target, &[], "")
-        .await;
-    let target = format!("{messages}?ReceiptHandle={}", handles(&changed).remove(0));
-    golden
-        .http("queue.DeleteMessage", "DELETE", &target, &[], "")
-        .await;
-    golden
-        .http("queue.DeleteMessage.void", "DELETE", &target, &[], "")
-        .await;
-
-    golden
-        .http("queue.DeleteMessage.missing", "DELETE", messages, &[], "")
-        .await;
-    golden
-        .http(
-            "queue.ChangeMessageVisibility.missing",
-            "PUT",
-            &target,
-            &[],
-            "",
-        )
-        .await;
-
-    let two = format!(
-        r#"<Messages xmlns="{XMLNS}"><Message><MessageBody>first</MessageBody></Message><Message><MessageBody>second</MessageBody></Message></Messages>"#
-    );
-    golden
-        .http("queue.BatchSendMessage", "POST", messages, &[], &two)
-        .await;
-    let part = format!(
-        r#"<Messages xmlns="{XMLNS}"><Message><MessageBody>third</MessageBody></Message><Message><Priority>17</Priority><MessageBody>x</MessageBody></Message></Messages>"#
-    );
-    golden
-        .http("queue.BatchSendMessage.part", "POST", messages, &[], &part)
-        .await;
-    golden
-        .http(
-            "queue.BatchPeekMessage",
-            "GET",
-            "/queues/rest/messages?peekonly=true&numOfMessages=2",
-            &[],
-            "",
-        )
-        .await;
-    let got = golden
-        .http(
-            "queue.BatchReceiveMessage",
-            "GET",
-            "/queues/rest/messages?numOfMessages=16",
-            &[],
-            "",
-        )
-        .await;
-    let held = handles(&got);
-    let delete = |handles: &[String]| {
-        let handles: String = handles
-            .iter()
-            .map(|handle| format!("<ReceiptHandle>{handle}</ReceiptHandle>"))
-            .collect();
-        format!(r#"<ReceiptHandles xmlns="{XMLNS}">{handles}</ReceiptHandles>"#)
-    };
-    golden
-        .http(
-            "queue.BatchDeleteMessage",
-            "DELETE",
-            messages,
-            &[],
-            &delete(&held[..2]),
-        )
-        .await;
-    golden
-        .http(
-            "queue.BatchDeleteMessage.part",
-            "DELETE",
-            messages,
-            &[],
-            &delete(&held[1..]),
-        )
-        .await;
-    golden
-        .http("queue.missing", "GET", "/queues/nowhere/messages", &[], "")
-        .await;
-    golden
-        .http("queue.method", "PATCH", messages, &[], "")
-        .await;
-    golden
-        .http("queue.account", "GET", "/?accountmeta=true", &[], "")
-        .await;
-    golden
-        .http("queue.DeleteQueue", "DELETE", "/queues/rest", &[], "")
-        .await;
-}
-
-/// The receipt handles of an answer.
-fn handles(body: &str) -> Vec<String> {
-    let parts = body.split("<ReceiptHandle>").skip(1);
-    parts
-        .filter_map(|part| Some(part.split_once("</ReceiptHandle>")?.0.to_owned()))
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! ListDeliveries: the attempts of deliveries, newest first.
+//! ListDeliveries: the attempts of deliveries, newest first. FollowDeliveries: the attempts as they come.
 
 use crate::error::Refused;
 use crate::params::Params;
@@ -9,6 +9,7 @@ use carillon_core::ports::{AttemptRecord, Page, Selection};
 use carillon_core::rule::RuleName;
 use carillon_core::topic::{SubscriptionName, TopicName};
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 /// Attempts of a selection. `MaxResults` (1 to 100, default 50) and `NextToken` page.
 pub(crate) async fn list(call: Call<'_>) -> Answer {
@@ -18,6 +19,29 @@ pub(crate) async fn list(call: Call<'_>) -> Answer {
     let selection = selection(call.params)?;
     let (from, limit) = paging(call.params)?;
     let page = log.attempts(&selection, from, limit).await?;
+    Ok(Some(data(page, show)))
+}
+
+/// Longest wait of [`follow`], in seconds: as the queue interface's long poll (MNS limits).
+const LONGEST_WAIT: u32 = 30;
+
+/// Attempts of a selection as they come, oldest first: those recorded after `NextToken`, or after now. Waits up to
+/// `WaitSeconds` (0 to 30, default 20) for the first; the answer always has the `NextToken` to go on with, which stays
+/// sound over restarts of the service.
+pub(crate) async fn follow(call: Call<'_>) -> Answer {
+    let Some(log) = &call.service.ports.attempts else {
+        return Err(not_here("attempt log"));
+    };
+    let selection = selection(call.params)?;
+    let (after, limit) = paging(call.params)?;
+    let wait = call.params.number32("WaitSeconds", 0..=LONGEST_WAIT)?;
+    let wait = Duration::from_secs(u64::from(wait.unwrap_or(20)));
+    let followed = log.follow(&selection, after, limit, wait).await?;
+    let followed = followed.ok_or_else(|| not_here("attempt log that can be followed"))?;
+    let page = Page {
+        items: followed.items,
+        next: Some(followed.next),
+    };
     Ok(Some(data(page, show)))
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod preview;
 pub(crate) mod publish;
 pub(crate) mod queues;
 pub(crate) mod replay;
+pub(crate) mod rule_apply;
 pub(crate) mod rule_change;
 pub(crate) mod rule_create;
 pub(crate) mod rule_delete;

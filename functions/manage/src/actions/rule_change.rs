@@ -15,13 +15,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Replaces a rule by the one given, in one transaction: no event meets neither or both. Takes CreateEventRule's
-/// parameters. Whether it is enabled stays as it was; so do the subscriptions of endpoints that stay, with all that waits
+/// parameters. Whether it is enabled stays as it was, unless `Enabled` says it; so do the subscriptions of endpoints that stay, with all that waits
 /// for them.
 pub(crate) async fn update(call: Call<'_>) -> Answer {
     let Call {
         service, params, ..
     } = call;
-    let fresh = validate(service, read_spec(params)?)?;
+    let spec = read_spec(params)?;
+    let switched = spec.enabled;
+    let fresh = validate(service, spec)?;
     check_endpoints(service, &fresh.endpoints).await?;
     let draw = service.ports.random.draw();
     service
@@ -31,7 +33,7 @@ pub(crate) async fn update(call: Call<'_>) -> Answer {
             let now = service.now();
             let mut changes = Vec::new();
             let mut new = Rule {
-                enabled: old.enabled,
+                enabled: switched.unwrap_or(old.enabled),
                 created: old.created,
                 topic: None,
                 ..fresh.clone()
@@ -82,7 +84,7 @@ async fn switch(call: Call<'_>, enabled: bool) -> Answer {
 }
 
 /// Gives the new rule its topic: the old one's own, where both have one made for them.
-fn reattach(
+pub(crate) fn reattach(
     service: &Service,
     old: &Rule,
     new: &Rule,

@@ -1,6 +1,7 @@
 //! CreateEventRule: a rule, the topic it publishes to and that topic's subscriptions, in one transaction.
 
 use crate::error::Refused;
+use crate::idempotency::Token;
 use crate::ledger::View;
 use crate::params::Params;
 use crate::rpc::{Answer, Call};
@@ -29,10 +30,12 @@ pub(crate) async fn create(call: Call<'_>) -> Answer {
         service, params, ..
     } = call;
     let spec = read_spec(params)?;
-    let token = params.text("ClientToken");
     let asked = format!("CreateEventRule{}", params.canonical());
+    let token = Token::of(params.text("ClientToken"), &asked)?;
     let name = spec.rule_name.clone();
-    if service.tokens.seen(token, &asked, service.now())? {
+    if let Some(token) = &token
+        && token.seen(service.marks.as_ref(), service.now()).await?
+    {
         return Ok(Some(json!(name)));
     }
     let rule = validate(service, spec)?;
@@ -57,7 +60,9 @@ pub(crate) async fn create(call: Call<'_>) -> Answer {
             Ok((changes, ()))
         })
         .await?;
-    service.tokens.keep(token, asked, service.now());
+    if let Some(token) = token {
+        token.keep(service.marks.as_ref(), service.now()).await;
+    }
     Ok(Some(json!(name)))
 }
 
@@ -77,6 +82,7 @@ pub(crate) fn read_spec(params: &Params) -> Result<RuleSpec, Refused> {
         match_rules: params.json::<Vec<Vec<MatchRuleSpec>>>("MatchRules", MATCH_RULES)?,
         endpoint: params.json::<EndpointSpec>("Endpoint", ENDPOINT)?,
         endpoints: params.json::<Vec<EndpointSpec>>("Endpoints", &format!("[{ENDPOINT}]"))?,
+        enabled: params.flag("Enabled")?,
     })
 }
 
@@ -129,24 +135,33 @@ pub(crate) async fn check_endpoints(
     endpoints: &[Endpoint],
 ) -> Result<(), Refused> {
     for (index, endpoint) in endpoints.iter().enumerate() {
-        match endpoint.kind {
-            EndpointKind::Queue => {
-                let queue = queue_name(index, &endpoint.value)?;
-                match service.ports.queues.get(&queue).await {
-                    Ok(_) => {}
-                    Err(QueueError::NotExist(_)) => return Err(Refused::no_queue(queue.as_str())),
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            EndpointKind::Http => check_url(
-                service,
-                &format!("Endpoints[{index}].EndpointValue"),
-                &endpoint.value,
-            )?,
-            EndpointKind::Topic => {}
-        }
+        check_endpoint(service, index, endpoint).await?;
     }
     Ok(())
+}
+
+/// Checks one endpoint, the rule's `index`th.
+pub(crate) async fn check_endpoint(
+    service: &Service,
+    index: usize,
+    endpoint: &Endpoint,
+) -> Result<(), Refused> {
+    match endpoint.kind {
+        EndpointKind::Queue => {
+            let queue = queue_name(index, &endpoint.value)?;
+            match service.ports.queues.get(&queue).await {
+                Ok(_) => Ok(()),
+                Err(QueueError::NotExist(_)) => Err(Refused::no_queue(queue.as_str())),
+                Err(error) => Err(error.into()),
+            }
+        }
+        EndpointKind::Http => check_url(
+            service,
+            &format!("Endpoints[{index}].EndpointValue"),
+            &endpoint.value,
+        ),
+        EndpointKind::Topic => Ok(()),
+    }
 }
 
 /// The first of the two checks of a push's address.

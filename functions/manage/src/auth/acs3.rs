@@ -1,15 +1,16 @@
 //! ACS3-HMAC-SHA256 (the vendor's OpenAPI signature, version 3), with any list of signed headers.
 
-use super::{Nonces, in_window, key, mismatch};
-use crate::auth::nonces::Nonce;
+use super::{WINDOW, in_window, key, mismatch};
 use crate::error::Refused;
 use crate::gate::Admitted;
 use crate::service::{AccessKey, Role};
 use carillon_core::event::Timestamp;
+use carillon_core::ports::Marks;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
@@ -45,13 +46,50 @@ fn parse(text: &str) -> Option<Authorization<'_>> {
     })
 }
 
-/// Verifies the signature, the date and the nonce; gives the key's role.
-pub(crate) fn verify(
+/// Verifies the signature, the date and the nonce; gives the key's role. A nonce is taken once: by the marks, so that a
+/// request cannot be replayed after a restart either, nor in another process.
+pub(crate) async fn verify(
     keys: &[AccessKey],
-    nonces: &Nonces,
+    marks: &dyn Marks,
     request: &Admitted,
     now: Timestamp,
 ) -> Result<Role, Refused> {
+    let (role, nonce) = verify_signature(keys, request, now)?;
+    // Only now, when the sender is known: others must not fill the store. The request is sound until its date is a
+    // window old, whatever it was when it came.
+    let until = nonce.dated.plus(WINDOW + Duration::from_millis(1));
+    match marks.set(&nonce.name, "", now, until).await? {
+        None => Ok(role),
+        Some(_) => Err(Refused::new(
+            400,
+            "SignatureNonceUsed",
+            "header x-acs-signature-nonce: this nonce was used before; draw a new one for each request",
+        )),
+    }
+}
+
+/// A nonce that came with a sound signature.
+struct Nonce {
+    /// Under which it is marked.
+    name: String,
+    /// The request's own date.
+    dated: Timestamp,
+}
+
+/// A name of bounded length for the nonce of a key.
+fn name(key: &str, nonce: &str) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update((key.len() as u64).to_le_bytes());
+    hasher.update(key.as_bytes());
+    hasher.update(nonce.as_bytes());
+    format!("nonce:{}", hex(&hasher.finalize()[..16]))
+}
+
+fn verify_signature(
+    keys: &[AccessKey],
+    request: &Admitted,
+    now: Timestamp,
+) -> Result<(Role, Nonce), Refused> {
     let Some(text) = request.header("authorization") else {
         return Err(Refused::denied(
             "the request is not signed, and access keys are configured: sign it with ACS3-HMAC-SHA256 (header \
@@ -114,19 +152,11 @@ pub(crate) fn verify(
     let nonce = request
         .header("x-acs-signature-nonce")
         .ok_or_else(|| Refused::missing("header x-acs-signature-nonce"))?;
-    match nonces.take(&key.id, nonce, now) {
-        Nonce::Fresh => Ok(key.role),
-        Nonce::Used => Err(Refused::new(
-            400,
-            "SignatureNonceUsed",
-            "header x-acs-signature-nonce: this nonce was used before; draw a new one for each request",
-        )),
-        Nonce::Full => Err(Refused::new(
-            429,
-            "TooManyRequests",
-            "too many requests of late: send fewer, then again",
-        )),
-    }
+    let nonce = Nonce {
+        name: name(&key.id, nonce),
+        dated: at,
+    };
+    Ok((key.role, nonce))
 }
 
 fn string_to_sign(request: &Admitted, signed_headers: &str, body_hash: &str) -> String {
@@ -194,4 +224,15 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
             .map(|pair| pair[0] << 4 | pair[1])
             .collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_nonces_of_their_own() {
+        assert_ne!(name("a", "bn"), name("ab", "n"));
+        assert_eq!(name("a", &"n".repeat(10_000)).len(), "nonce:".len() + 32);
+    }
 }

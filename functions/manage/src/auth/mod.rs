@@ -5,10 +5,6 @@ pub(crate) mod acs3;
 pub(crate) mod basic;
 pub(crate) mod loopback;
 pub(crate) mod mns;
-mod nonces;
-
-pub(crate) use nonces::Nonces;
-
 use crate::error::{Refused, shown};
 use crate::service::AccessKey;
 use carillon_core::event::Timestamp;

@@ -147,12 +147,13 @@ fn outgoing(element: &Element) -> Result<OutgoingMessage, Refused> {
             ));
         }
     }
-    // Zero leaves it to the queue's own delay, which the sender knows.
-    let delay = number(element, "DelaySeconds", 0..=604_800)?.unwrap_or(0);
+    // A delay that is given, zero too, stands above the queue's own (MNS SendMessage).
+    let given = number(element, "DelaySeconds", 0..=604_800)?;
     let priority = number(element, "Priority", 1..=16)?;
     Ok(OutgoingMessage {
         body: body.to_owned(),
-        delay: Duration::from_secs(u64::from(delay)),
+        delay: Duration::from_secs(u64::from(given.unwrap_or(0))),
+        at_once: given == Some(0),
         priority: priority.map(|priority| u8::try_from(priority).expect("at most 16")),
         ..OutgoingMessage::default()
     })

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 mod archive;
+pub mod golden;
 mod queues;
 mod store;
 
@@ -112,6 +113,7 @@ pub fn world_over(store: Arc<MemoryStore>, settings: Settings) -> World {
         dead_letters: Some(dead.clone()),
         certificates: None,
         metrics: Vec::new(),
+        marks: None,
         webhook_secrets: None,
         url_check: None,
     };

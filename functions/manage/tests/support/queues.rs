@@ -71,7 +71,7 @@ impl QueueSender for MemoryQueues {
                     *counter += 1;
                     let id = format!("{counter:032X}");
                     let standard = Duration::from_secs(u64::from(held.attributes.delay_seconds));
-                    let delay = if outgoing.delay.is_zero() {
+                    let delay = if outgoing.delay.is_zero() && !outgoing.at_once {
                         standard
                     } else {
                         outgoing.delay
@@ -163,7 +163,7 @@ impl QueueConsumer for MemoryQueues {
                     if held.messages.len() < before {
                         Ok(())
                     } else {
-                        Err(QueueError::ReceiptVoid)
+                        Err(void(receipt))
                     }
                 })
                 .collect()
@@ -182,7 +182,7 @@ impl QueueConsumer for MemoryQueues {
                 .messages
                 .iter_mut()
                 .find(|held| held.receipt.as_ref() == Some(&receipt.0));
-            let held = held.ok_or(QueueError::ReceiptVoid)?;
+            let held = held.ok_or_else(|| void(receipt))?;
             *counter += 1;
             let fresh = format!("{}-r{counter}", held.message.priority);
             held.receipt = Some(fresh.clone());
@@ -269,5 +269,14 @@ impl QueueAdmin for MemoryQueues {
         Ok(wanted
             .map(|(name, queue)| shown(name, queue, now))
             .collect())
+    }
+}
+
+/// Receipts are `<priority>-r<number>`.
+fn void(receipt: &Receipt) -> QueueError {
+    if receipt.0.contains("-r") {
+        QueueError::ReceiptVoid
+    } else {
+        QueueError::ReceiptInvalid
     }
 }

@@ -1,11 +1,12 @@
 //! The rules table, the stages and the dead letters, in memory.
 
 use carillon_core::ports::{
-    AttemptQuery, AttemptRecord, Change, CommitError, DeadLetterAdmin, KeptDeadLetter, Page,
-    Records, RuleStore, Selection, StoreError,
+    AttemptQuery, AttemptRecord, Change, CommitError, DeadLetterAdmin, Followed, KeptDeadLetter,
+    Page, Records, RuleStore, Selection, StoreError,
 };
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[derive(Default)]
 pub struct MemoryStore {
@@ -15,6 +16,10 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
+    pub fn version_now(&self) -> u64 {
+        self.records.lock().unwrap().version
+    }
+
     pub fn records(&self) -> Records {
         self.records.lock().unwrap().clone()
     }
@@ -159,5 +164,28 @@ impl AttemptQuery for MemoryDead {
                     .is_none_or(|class| class == attempt.attempt.outcome.class)
         });
         Ok(page(wanted.cloned().collect(), from, limit))
+    }
+
+    async fn follow(
+        &self,
+        selection: &Selection,
+        after: Option<&str>,
+        limit: usize,
+        _wait: Duration,
+    ) -> Result<Option<Followed>, StoreError> {
+        let attempts = self.attempts.lock().unwrap();
+        let start: usize = after.map_or(attempts.len(), |after| after.parse().unwrap());
+        // They are held newest first.
+        let newer = attempts.iter().rev().skip(start).take(limit);
+        let wanted = newer.filter(|attempt| {
+            selection
+                .rule
+                .as_ref()
+                .is_none_or(|rule| *rule == attempt.rule)
+        });
+        Ok(Some(Followed {
+            items: wanted.cloned().collect(),
+            next: attempts.len().to_string(),
+        }))
     }
 }

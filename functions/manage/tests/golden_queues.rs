@@ -1,0 +1,185 @@
+//! The MNS queue interface, request and answer byte for byte, in `golden/queues/*.http`; see `golden.rs`.
+
+// `allow-unwrap-in-tests` knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use carillon_manage::Settings;
+use support::golden::Golden;
+use support::world;
+
+#[tokio::test]
+async fn every_queue_action_answers_as_reviewed() {
+    let mut golden = Golden::new(world(Settings::default()), "queues");
+    const XMLNS: &str = "http://mns.aliyuncs.com/doc/v1/";
+    let attributes =
+        format!(r#"<Queue xmlns="{XMLNS}"><VisibilityTimeout>30</VisibilityTimeout></Queue>"#);
+    golden
+        .http("CreateQueue", "PUT", "/queues/rest", &[], &attributes)
+        .await;
+    golden
+        .http("CreateQueue.again", "PUT", "/queues/rest", &[], &attributes)
+        .await;
+    golden
+        .http("CreateQueue.other", "PUT", "/queues/rest", &[], "")
+        .await;
+    let changed =
+        format!(r#"<Queue xmlns="{XMLNS}"><VisibilityTimeout>60</VisibilityTimeout></Queue>"#);
+    golden
+        .http(
+            "SetQueueAttributes",
+            "PUT",
+            "/queues/rest?metaoverride=true",
+            &[],
+            &changed,
+        )
+        .await;
+    golden
+        .http("GetQueueAttributes", "GET", "/queues/rest", &[], "")
+        .await;
+    golden
+        .http(
+            "ListQueue",
+            "GET",
+            "/queues",
+            &[("x-mns-ret-number", "1")],
+            "",
+        )
+        .await;
+
+    let messages = "/queues/rest/messages";
+    let one = format!(
+        r#"<Message xmlns="{XMLNS}"><MessageBody>a &amp; b</MessageBody><Priority>2</Priority></Message>"#
+    );
+    golden
+        .http("SendMessage", "POST", messages, &[], &one)
+        .await;
+    golden
+        .http("SendMessage.empty", "POST", messages, &[], "<Message/>")
+        .await;
+    golden
+        .http("SendMessage.xml", "POST", messages, &[], "<Message>")
+        .await;
+    golden
+        .http(
+            "PeekMessage",
+            "GET",
+            "/queues/rest/messages?peekonly=true",
+            &[],
+            "",
+        )
+        .await;
+    let got = golden
+        .http(
+            "ReceiveMessage",
+            "GET",
+            "/queues/rest/messages?waitseconds=0",
+            &[],
+            "",
+        )
+        .await;
+    golden
+        .http("ReceiveMessage.none", "GET", messages, &[], "")
+        .await;
+    let handle = handles(&got).remove(0);
+    let target = format!("{messages}?ReceiptHandle={handle}&VisibilityTimeout=120");
+    let changed = golden
+        .http("ChangeMessageVisibility", "PUT", &target, &[], "")
+        .await;
+    let target = format!("{messages}?ReceiptHandle={}", handles(&changed).remove(0));
+    golden
+        .http("DeleteMessage", "DELETE", &target, &[], "")
+        .await;
+    golden
+        .http("DeleteMessage.void", "DELETE", &target, &[], "")
+        .await;
+
+    let target = format!("{messages}?ReceiptHandle=nonsense");
+    golden
+        .http("DeleteMessage.nonsense", "DELETE", &target, &[], "")
+        .await;
+
+    golden
+        .http("DeleteMessage.missing", "DELETE", messages, &[], "")
+        .await;
+    golden
+        .http("ChangeMessageVisibility.missing", "PUT", &target, &[], "")
+        .await;
+
+    let two = format!(
+        r#"<Messages xmlns="{XMLNS}"><Message><MessageBody>first</MessageBody></Message><Message><MessageBody>second</MessageBody></Message></Messages>"#
+    );
+    golden
+        .http("BatchSendMessage", "POST", messages, &[], &two)
+        .await;
+    let part = format!(
+        r#"<Messages xmlns="{XMLNS}"><Message><MessageBody>third</MessageBody></Message><Message><Priority>17</Priority><MessageBody>x</MessageBody></Message></Messages>"#
+    );
+    golden
+        .http("BatchSendMessage.part", "POST", messages, &[], &part)
+        .await;
+    golden
+        .http(
+            "BatchPeekMessage",
+            "GET",
+            "/queues/rest/messages?peekonly=true&numOfMessages=2",
+            &[],
+            "",
+        )
+        .await;
+    let got = golden
+        .http(
+            "BatchReceiveMessage",
+            "GET",
+            "/queues/rest/messages?numOfMessages=16",
+            &[],
+            "",
+        )
+        .await;
+    let held = handles(&got);
+    let delete = |handles: &[String]| {
+        let handles: String = handles
+            .iter()
+            .map(|handle| format!("<ReceiptHandle>{handle}</ReceiptHandle>"))
+            .collect();
+        format!(r#"<ReceiptHandles xmlns="{XMLNS}">{handles}</ReceiptHandles>"#)
+    };
+    golden
+        .http(
+            "BatchDeleteMessage",
+            "DELETE",
+            messages,
+            &[],
+            &delete(&held[..2]),
+        )
+        .await;
+    golden
+        .http(
+            "BatchDeleteMessage.part",
+            "DELETE",
+            messages,
+            &[],
+            &delete(&held[1..]),
+        )
+        .await;
+    golden
+        .http("missing", "GET", "/queues/nowhere/messages", &[], "")
+        .await;
+    golden.http("method", "PATCH", messages, &[], "").await;
+    golden
+        .http("account", "GET", "/?accountmeta=true", &[], "")
+        .await;
+    golden
+        .http("DeleteQueue", "DELETE", "/queues/rest", &[], "")
+        .await;
+    golden.finish();
+}
+
+/// The receipt handles of an answer.
+fn handles(body: &str) -> Vec<String> {
+    let parts = body.split("<ReceiptHandle>").skip(1);
+    parts
+        .filter_map(|part| Some(part.split_once("</ReceiptHandle>")?.0.to_owned()))
+        .collect()
+}
