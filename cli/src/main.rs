@@ -45,6 +45,7 @@ enum Command {
     Queue(commands::queue::QueueArgs),
     DeadLetter(commands::dead_letter::DeadLetterArgs),
     Delivery(commands::delivery::DeliveryArgs),
+    Tail(commands::tail::Tail),
     Send(commands::send::SendArgs),
     Replay(commands::replay::Replay),
     Invoke(invoke::InvokeArgs),
@@ -54,7 +55,10 @@ enum Command {
     Preview(offline::PreviewArgs),
     #[command(subcommand)]
     Bench(bench::Bench),
+    Account(commands::account::AccountArgs),
+    NetworkAccess(commands::account::NetworkAccessArgs),
     Completions(commands::completions::Completions),
+    Man(commands::man::Man),
 }
 
 impl Command {
@@ -69,8 +73,12 @@ impl Command {
             Command::Queue(args) => args.run(),
             Command::DeadLetter(args) => args.run(),
             Command::Delivery(args) => args.run(),
+            Command::Tail(args) => args.run(),
             Command::Send(args) => args.run(),
             Command::Replay(args) => args.run(),
+            Command::Account(args) => args.run(),
+            Command::NetworkAccess(args) => args.run(),
+            Command::Man(args) => args.run(),
             Command::Match(args) => args.run(),
             Command::Check(args) => args.run(),
             Command::Explain(args) => args.run(),

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 /// Emphasis of a heading.
@@ -31,6 +32,28 @@ macro_rules! complain {
 }
 
 pub(crate) use {complain, say};
+
+/// A progress bar on stderr, for people alone: nothing is drawn where stderr is no terminal, or with `--json`. `total`
+/// is how many there are, where that is known.
+pub(crate) fn progress(total: Option<u64>, doing: &'static str, json: bool) -> ProgressBar {
+    let bar = match total {
+        Some(total) => ProgressBar::new(total),
+        None => ProgressBar::no_length(),
+    };
+    // A bar of stderr hides itself where that is no terminal.
+    let target = if json {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
+    bar.set_draw_target(target);
+    let form = match total {
+        Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}",
+        None => "{spinner} {msg} {human_pos} {per_sec}",
+    };
+    let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style).with_message(doing)
+}
 
 /// Prints a value as JSON.
 pub(crate) fn print_json(value: &Value) {

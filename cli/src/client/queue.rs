@@ -28,6 +28,36 @@ pub(crate) struct ReceivedList {
     pub(crate) messages: Vec<QueueMessage>,
 }
 
+/// What became of the messages of a batch.
+#[derive(Debug, Default, Deserialize)]
+struct SentList {
+    #[serde(rename = "Message", default)]
+    messages: Vec<Sent>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Sent {
+    message_id: String,
+    error_code: String,
+    error_message: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Changed {
+    receipt_handle: String,
+    next_visible_time: i64,
+}
+
+/// A receipt that names nothing any more.
+fn gone() -> Failure {
+    Failure::Refused(
+        "MessageNotExist: no message has this handle: it was deleted, or its visibility timeout ran out; receive it again"
+            .into(),
+    )
+}
+
 #[derive(Deserialize)]
 struct ErrorBody {
     #[serde(rename = "Code", default)]
@@ -56,31 +86,61 @@ impl Client {
         ))
     }
 
-    /// Sends a body as it is.
-    pub(crate) fn send_message(
+    /// Sends up to sixteen bodies as they are; an answer for each, in order. Without `delay`, the queue's own holds.
+    pub(crate) fn send_messages(
         &self,
         queue: &str,
-        body: &str,
-        delay: u32,
-    ) -> Result<String, Failure> {
-        let body = quick_xml::escape::escape(body);
+        bodies: &[String],
+        delay: Option<u32>,
+    ) -> Result<Vec<Result<String, String>>, Failure> {
+        let delay = delay.map_or(String::new(), |seconds| {
+            format!("<DelaySeconds>{seconds}</DelaySeconds>")
+        });
+        let messages: String = bodies
+            .iter()
+            .map(|body| {
+                let body = quick_xml::escape::escape(body.as_str());
+                format!("<Message><MessageBody>{body}</MessageBody>{delay}</Message>")
+            })
+            .collect();
         let xml = format!(
-            r#"<?xml version="1.0" encoding="utf-8"?><Message xmlns="{NAMESPACE}"><MessageBody>{body}</MessageBody><DelaySeconds>{delay}</DelaySeconds><Priority>8</Priority></Message>"#
+            r#"<?xml version="1.0" encoding="utf-8"?><Messages xmlns="{NAMESPACE}">{messages}</Messages>"#
         );
         let text = self.queue_exchange("POST", &format!("/queues/{queue}/messages"), xml)?;
-        let sent: QueueMessage = read(&text.unwrap_or_default())?;
-        Ok(sent.message_id)
+        let answers: SentList = read(&text.unwrap_or_default())?;
+        let answers = answers.messages.into_iter().map(|sent| {
+            if sent.error_code.is_empty() {
+                Ok(sent.message_id)
+            } else {
+                Err(format!("{}: {}", sent.error_code, sent.error_message))
+            }
+        });
+        Ok(answers.collect())
+    }
+
+    /// Makes a received message visible again after `seconds`; gives its new handle and that time, in epoch milliseconds.
+    pub(crate) fn change_visibility(
+        &self,
+        queue: &str,
+        receipt: &str,
+        seconds: u32,
+    ) -> Result<(String, i64), Failure> {
+        let receipt = utf8_percent_encode(receipt, NON_ALPHANUMERIC);
+        let target =
+            format!("/queues/{queue}/messages?ReceiptHandle={receipt}&VisibilityTimeout={seconds}");
+        let text = self.queue_exchange("PUT", &target, String::new())?;
+        let changed: Changed = read(&text.ok_or_else(gone)?)?;
+        Ok((changed.receipt_handle, changed.next_visible_time))
     }
 
     /// Deletes a received message.
     pub(crate) fn delete_message(&self, queue: &str, receipt: &str) -> Result<(), Failure> {
         let receipt = utf8_percent_encode(receipt, NON_ALPHANUMERIC);
-        self.queue_exchange(
-            "DELETE",
-            &format!("/queues/{queue}/messages?ReceiptHandle={receipt}"),
-            String::new(),
-        )?;
-        Ok(())
+        let target = format!("/queues/{queue}/messages?ReceiptHandle={receipt}");
+        match self.queue_exchange("DELETE", &target, String::new())? {
+            Some(_) => Ok(()),
+            None => Err(gone()),
+        }
     }
 
     fn messages(&self, target: &str) -> Result<Vec<QueueMessage>, Failure> {
@@ -105,7 +165,8 @@ impl Client {
             headers.extend(sign::mns(keys, method, target, &headers));
         }
         let answer = self.exchange(method, target, &headers, xml.into_bytes())?;
-        if answer.status < 400 {
+        // A batch of which some messages were refused is answered with an error status, and tells each.
+        if answer.status < 400 || answer.text.contains("<Messages ") {
             return Ok(Some(answer.text));
         }
         match quick_xml::de::from_str::<ErrorBody>(&answer.text) {

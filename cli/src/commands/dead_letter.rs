@@ -3,9 +3,9 @@
 use super::pieces;
 use super::queue::decoded;
 use super::selection::Selection;
-use crate::client::ServiceArgs;
-use crate::failure::Outcome;
-use crate::output::{DIM, GOOD, plain, print_json, print_table, say};
+use crate::client::{Client, ServiceArgs};
+use crate::failure::{Failure, Outcome};
+use crate::output::{DIM, GOOD, plain, print_json, print_table, progress, say};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ impl DeadLetterArgs {
                 self.show(&letter);
             }
             DeadLetterCommand::Redrive(which) => {
-                let data = client.action("RedriveDeadLetters", &which.parameters())?;
+                let data = self.redrive(&client, which)?;
                 self.done("sent again", &data, "Redriven");
             }
             DeadLetterCommand::Delete(which) => {
@@ -100,6 +100,33 @@ impl DeadLetterArgs {
             }
         }
         Ok(())
+    }
+
+    /// Those selected are counted first and then sent again piece by piece, so that a person sees how far it is; what
+    /// fails again meanwhile is not sent once more.
+    fn redrive(&self, client: &Client, which: &Which) -> Result<Value, Failure> {
+        let whole =
+            !which.ids.is_empty() || (!which.all && which.selection.parameters().is_empty());
+        if whole {
+            return client.action("RedriveDeadLetters", &which.parameters());
+        }
+        let letters = pieces(
+            client,
+            "ListDeadLetters",
+            &which.selection.parameters(),
+            usize::MAX,
+        )?;
+        let ids: Vec<&Value> = letters.iter().map(|letter| &letter["Id"]).collect();
+        let bar = progress(Some(ids.len() as u64), "sending again", self.service.json);
+        let mut redriven = 0;
+        for part in ids.chunks(100) {
+            let part_ids = [("Ids", json!(part).to_string())];
+            let data = client.action("RedriveDeadLetters", &part_ids)?;
+            redriven += data["Redriven"].as_u64().unwrap_or(0);
+            bar.inc(part.len() as u64);
+        }
+        bar.finish_and_clear();
+        Ok(json!({ "Redriven": redriven }))
     }
 
     fn list(&self, letters: Vec<Value>) {

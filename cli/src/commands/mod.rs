@@ -1,14 +1,18 @@
 //! Commands that talk to a running service: each is one or two of its actions and a way to print the answer.
 
+pub(crate) mod account;
+pub(crate) mod apply;
 pub(crate) mod completions;
 pub(crate) mod dead_letter;
 pub(crate) mod delivery;
+pub(crate) mod man;
 pub(crate) mod queue;
 pub(crate) mod replay;
 pub(crate) mod rule;
 mod selection;
 pub(crate) mod send;
 pub(crate) mod subscription;
+pub(crate) mod tail;
 pub(crate) mod topic;
 
 use crate::client::Client;

@@ -1,9 +1,10 @@
 //! `carillon queue`: queues as endpoints, and what is in them.
 
+use super::account::print_members;
 use super::{all_pages, read_input};
 use crate::client::{Client, QueueMessage, ServiceArgs};
 use crate::failure::{Failure, Outcome};
-use crate::output::{DIM, GOOD, plain, print_json, print_table, say};
+use crate::output::{DIM, GOOD, plain, print_json, print_table, progress, say};
 use base64::Engine as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -24,21 +25,15 @@ enum QueueCommand {
     Create {
         /// Its name.
         name: String,
-        /// Seconds a received message stays invisible, 1 to 43200.
-        #[arg(long, value_name = "SECONDS")]
-        visibility_timeout: Option<u32>,
-        /// Seconds a message is kept, 60 to 604800.
-        #[arg(long, value_name = "SECONDS")]
-        message_retention_period: Option<u32>,
-        /// Seconds a sent message stays invisible, 0 to 604800.
-        #[arg(long, value_name = "SECONDS")]
-        delay_seconds: Option<u32>,
-        /// Seconds a receive waits for a message, 0 to 30.
-        #[arg(long, value_name = "SECONDS")]
-        polling_wait_seconds: Option<u32>,
-        /// Largest body in bytes, 1024 to 65536.
-        #[arg(long, value_name = "BYTES")]
-        maximum_message_size: Option<u32>,
+        #[command(flatten)]
+        attributes: Attributes,
+    },
+    /// Change the attributes given, and leave the others.
+    Update {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        attributes: Attributes,
     },
     /// List queues.
     List,
@@ -52,15 +47,36 @@ enum QueueCommand {
         /// Its name.
         name: String,
     },
-    /// Send a message.
+    /// Send a message, or many.
     Send {
         /// The queue.
         name: String,
-        /// File that holds the body, or - for standard input.
-        file: PathBuf,
-        /// Seconds the message stays invisible.
-        #[arg(long, default_value_t = 0, value_name = "SECONDS")]
-        delay: u32,
+        /// Files that hold a body each, or - for standard input.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Each line of the files is a body.
+        #[arg(long)]
+        lines: bool,
+        /// Seconds the messages stay invisible; without it, as long as the queue says.
+        #[arg(long, value_name = "SECONDS")]
+        delay: Option<u32>,
+    },
+    /// Delete received messages by the handles that receive --json prints.
+    DeleteMessage {
+        /// The queue.
+        name: String,
+        /// ReceiptHandle of a message; may be repeated.
+        #[arg(required = true)]
+        handles: Vec<String>,
+    },
+    /// Make a received message visible again after some seconds from now; gives its new handle.
+    ChangeVisibility {
+        /// The queue.
+        name: String,
+        /// ReceiptHandle of the message.
+        handle: String,
+        /// Seconds from now, 0 to 43200.
+        seconds: u32,
     },
     /// Receive messages; without --delete they come back after the visibility timeout.
     Receive {
@@ -92,32 +108,88 @@ enum QueueCommand {
     },
 }
 
+/// Attributes of a queue.
+#[derive(Debug, Args)]
+struct Attributes {
+    /// Seconds a received message stays invisible, 1 to 43200.
+    #[arg(long, value_name = "SECONDS")]
+    visibility_timeout: Option<u32>,
+    /// Seconds a message is kept, 60 to 604800.
+    #[arg(long, value_name = "SECONDS")]
+    message_retention_period: Option<u32>,
+    /// Seconds a sent message stays invisible, 0 to 604800.
+    #[arg(long, value_name = "SECONDS")]
+    delay_seconds: Option<u32>,
+    /// Seconds a receive waits for a message, 0 to 30.
+    #[arg(long, value_name = "SECONDS")]
+    polling_wait_seconds: Option<u32>,
+    /// Largest body in bytes, 1024 to 65536.
+    #[arg(long, value_name = "BYTES")]
+    maximum_message_size: Option<u32>,
+    /// Queue that messages move to when they were received too often.
+    #[arg(long, value_name = "QUEUE", requires = "max_receive_count")]
+    dead_letter_queue: Option<String>,
+    /// Receptions after which a message moves there.
+    #[arg(long, value_name = "N", requires = "dead_letter_queue")]
+    max_receive_count: Option<u32>,
+}
+
+impl Attributes {
+    /// As parameters of an action.
+    fn parameters(&self, name: &str) -> Vec<(&'static str, String)> {
+        let numbers = [
+            ("VisibilityTimeout", self.visibility_timeout),
+            ("MessageRetentionPeriod", self.message_retention_period),
+            ("DelaySeconds", self.delay_seconds),
+            ("PollingWaitSeconds", self.polling_wait_seconds),
+            ("MaximumMessageSize", self.maximum_message_size),
+        ];
+        let numbers = numbers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?.to_string())));
+        let mut parameters = vec![("QueueName", name.to_owned())];
+        parameters.extend(numbers);
+        if let (Some(queue), Some(count)) = (&self.dead_letter_queue, self.max_receive_count) {
+            let policy =
+                json!({"Enabled": true, "DeadLetterTargetQueue": queue, "MaxReceiveCount": count});
+            parameters.push(("DlqPolicy", policy.to_string()));
+        }
+        parameters
+    }
+}
+
+/// The bodies of files: one each, or one a line.
+fn bodies(files: &[PathBuf], lines: bool) -> Result<Vec<String>, Failure> {
+    let mut bodies = Vec::new();
+    for file in files {
+        let text = String::from_utf8(read_input(file)?).map_err(|_| {
+            Failure::Unusable(format!(
+                "{} is not UTF-8, and a message body must be",
+                file.display()
+            ))
+        })?;
+        if lines {
+            let full = text.lines().filter(|line| !line.trim().is_empty());
+            bodies.extend(full.map(str::to_owned));
+        } else {
+            bodies.push(text);
+        }
+    }
+    Ok(bodies)
+}
+
 impl QueueArgs {
     pub(crate) fn run(&self) -> Outcome {
         let client = self.service.client()?;
         match &self.command {
-            QueueCommand::Create {
-                name,
-                visibility_timeout,
-                message_retention_period,
-                delay_seconds,
-                polling_wait_seconds,
-                maximum_message_size,
-            } => {
-                let mut parameters = vec![("QueueName", name.clone())];
-                let settings = [
-                    ("VisibilityTimeout", visibility_timeout),
-                    ("MessageRetentionPeriod", message_retention_period),
-                    ("DelaySeconds", delay_seconds),
-                    ("PollingWaitSeconds", polling_wait_seconds),
-                    ("MaximumMessageSize", maximum_message_size),
-                ];
-                let given = settings
-                    .iter()
-                    .filter_map(|(name, value)| Some((*name, value.as_ref()?.to_string())));
-                parameters.extend(given);
-                client.action("CreateQueue", &parameters)?;
+            QueueCommand::Create { name, attributes } => {
+                client.action("CreateQueue", &attributes.parameters(name))?;
                 self.done("created", name);
+                Ok(())
+            }
+            QueueCommand::Update { name, attributes } => {
+                client.action("SetQueueAttributes", &attributes.parameters(name))?;
+                self.done("changed", name);
                 Ok(())
             }
             QueueCommand::Delete { name } => {
@@ -127,17 +199,33 @@ impl QueueArgs {
             }
             QueueCommand::List => self.list(&client),
             QueueCommand::Show { name } => {
-                print_json(&client.action("GetQueueAttributes", &[("QueueName", name.clone())])?);
+                let queue = client.action("GetQueueAttributes", &[("QueueName", name.clone())])?;
+                print_members(&queue, self.service.json);
                 Ok(())
             }
-            QueueCommand::Send { name, file, delay } => {
-                let body = String::from_utf8(read_input(file)?)
-                    .map_err(|_| Failure::Unusable("a message body must be UTF-8 text".into()))?;
-                let id = client.send_message(name, &body, *delay)?;
+            QueueCommand::Send {
+                name,
+                files,
+                lines,
+                delay,
+            } => self.send(&client, name, &bodies(files, *lines)?, *delay),
+            QueueCommand::DeleteMessage { name, handles } => {
+                for handle in handles {
+                    client.delete_message(name, handle)?;
+                }
+                self.done("deleted from", name);
+                Ok(())
+            }
+            QueueCommand::ChangeVisibility {
+                name,
+                handle,
+                seconds,
+            } => {
+                let (handle, visible) = client.change_visibility(name, handle, *seconds)?;
                 if self.service.json {
-                    print_json(&json!({"MessageId": id}));
+                    print_json(&json!({"ReceiptHandle": handle, "NextVisibleTime": visible}));
                 } else {
-                    say!("{GOOD}sent{GOOD:#} {id}");
+                    say!("{GOOD}changed{GOOD:#} its handle is now {handle}");
                 }
                 Ok(())
             }
@@ -165,6 +253,41 @@ impl QueueArgs {
                 Ok(())
             }
         }
+    }
+
+    /// Sends bodies, sixteen at a time; the ids are printed as they come.
+    fn send(&self, client: &Client, name: &str, bodies: &[String], delay: Option<u32>) -> Outcome {
+        let bar = progress(
+            Some(bodies.len() as u64),
+            "sending",
+            self.service.json || bodies.len() < 2,
+        );
+        let mut sent = 0;
+        for batch in bodies.chunks(16) {
+            let answers = client.send_messages(name, batch, delay)?;
+            for answer in answers {
+                match answer {
+                    Ok(id) if self.service.json => print_json(&json!({"MessageId": id})),
+                    Ok(id) if bodies.len() == 1 => say!("{GOOD}sent{GOOD:#} {id}"),
+                    Ok(_) => {}
+                    Err(refusal) => {
+                        bar.abandon();
+                        return Err(Failure::Refused(format!(
+                            "message {} of {}: {refusal}; {sent} were sent",
+                            sent + 1,
+                            bodies.len()
+                        )));
+                    }
+                }
+                sent += 1;
+                bar.inc(1);
+            }
+        }
+        bar.finish_and_clear();
+        if bodies.len() != 1 && !self.service.json {
+            say!("{GOOD}sent{GOOD:#} {sent} messages");
+        }
+        Ok(())
     }
 
     fn done(&self, what: &str, name: &str) {

@@ -23,6 +23,13 @@ enum RuleCommand {
     Create(Definition),
     /// Replace a rule, in one step: at no moment do neither or both hold.
     Update(Definition),
+    Apply(super::apply::Apply),
+    /// Print the service's rules as a rule file, fit for `rule apply`.
+    Export {
+        /// Only rules of this product.
+        #[arg(long, value_name = "PRODUCT")]
+        product: Option<String>,
+    },
     /// Delete a rule, with the topic and subscriptions that were made for it.
     Delete(Named),
     /// List rules.
@@ -146,6 +153,8 @@ impl RuleArgs {
             RuleCommand::Update(definition) => {
                 self.put(&client, "UpdateEventRule", definition, "replaced")
             }
+            RuleCommand::Apply(apply) => apply.run(&self.service),
+            RuleCommand::Export { product } => export(&client, product.as_deref()),
             RuleCommand::Delete(named) => self.act(&client, "DeleteEventRule", named, "deleted"),
             RuleCommand::Enable(named) => self.act(&client, "EnableEventRule", named, "enabled"),
             RuleCommand::Disable(named) => self.act(&client, "DisableEventRule", named, "disabled"),
@@ -274,6 +283,25 @@ impl RuleArgs {
     }
 }
 
+/// The rules as a file: what [`super::apply`] takes. An empty file's plan holds every rule in full.
+fn export(client: &Client, product: Option<&str>) -> Outcome {
+    let mut parameters = vec![("Rules", "[]".to_owned()), ("DryRun", "true".to_owned())];
+    parameters.extend(product.map(|product| ("ProductName", product.to_owned())));
+    let plan = client.action("ApplyEventRules", &parameters)?;
+    let steps = plan["Steps"].as_array().into_iter().flatten();
+    let rules = steps.map(|step| {
+        let mut rule = json!({"ProductName": step["ProductName"], "RuleName": step["RuleName"]});
+        for difference in step["Differences"].as_array().into_iter().flatten() {
+            if !difference["From"].is_null() {
+                rule[plain(&difference["Field"])] = difference["From"].clone();
+            }
+        }
+        rule
+    });
+    print_json(&rules.collect());
+    Ok(())
+}
+
 impl Named {
     fn parameters(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -354,12 +382,12 @@ fn state(rule: &Value) -> &'static str {
     }
 }
 
-fn list_of(value: &Value, print: impl Fn(&Value) -> String) -> String {
+pub(super) fn list_of(value: &Value, print: impl Fn(&Value) -> String) -> String {
     let items = value.as_array().into_iter().flatten().map(print);
     items.collect::<Vec<_>>().join(", ")
 }
 
-fn endpoint(value: &Value) -> String {
+pub(super) fn endpoint(value: &Value) -> String {
     format!(
         "{}:{}",
         plain(&value["EndpointType"]),
@@ -367,7 +395,7 @@ fn endpoint(value: &Value) -> String {
     )
 }
 
-fn resources(rules: &Value) -> String {
+pub(super) fn resources(rules: &Value) -> String {
     let clause = |clause: &Value| {
         let not = if clause["MatchState"] == json!(false) {
             "not "

@@ -1,9 +1,9 @@
 //! `carillon send`: direct publish.
 
 use super::read_input;
-use crate::client::ServiceArgs;
-use crate::failure::Outcome;
-use crate::output::{DIM, GOOD, print_json, say};
+use crate::client::{Client, ServiceArgs};
+use crate::failure::{Failure, Outcome};
+use crate::output::{DIM, GOOD, complain, print_json, progress, say};
 use base64::Engine as _;
 use clap::Args;
 use serde_json::{Value, json};
@@ -17,6 +17,9 @@ pub(crate) struct SendArgs {
     /// File that holds the body, or - for standard input; several are sent one after another.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Each line of the files is a body of its own.
+    #[arg(long)]
+    lines: bool,
     /// What the body is, where its shape does not say so itself.
     #[arg(long, value_name = "KIND")]
     source: Option<String>,
@@ -39,6 +42,9 @@ impl SendArgs {
                 .iter()
                 .map(|name| ("x-carillon-product", name.clone())),
         );
+        if self.lines {
+            return self.send_lines(&client, &headers);
+        }
         for path in &self.files {
             let published = client.publish(read_input(path)?, &headers)?;
             let status = published.status.as_deref().and_then(status);
@@ -63,6 +69,46 @@ impl SendArgs {
             if let Some(status) = status {
                 say!("{DIM}x-oss-process-status: {status}{DIM:#}");
             }
+        }
+        Ok(())
+    }
+}
+
+impl SendArgs {
+    /// Publishes each line; a refused one is told with its place, and the others are sent all the same.
+    fn send_lines(&self, client: &Client, headers: &[(&'static str, String)]) -> Outcome {
+        let (mut accepted, mut refused) = (0, 0_u64);
+        for path in &self.files {
+            let bytes = read_input(path)?;
+            let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+            let bar = progress(Some(lines.len() as u64), "sending", self.service.json);
+            for (index, line) in lines.into_iter().enumerate() {
+                bar.inc(1);
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                match client.publish(line.to_vec(), headers) {
+                    Ok(published) => accepted += published.accepted,
+                    Err(Failure::Refused(why)) => {
+                        refused += 1;
+                        bar.suspend(|| {
+                            complain!("{}, line {}: {why}", path.display(), index + 1);
+                        });
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
+            bar.finish_and_clear();
+        }
+        if self.service.json {
+            print_json(&json!({"accepted": accepted, "refused": refused}));
+        } else {
+            say!("{GOOD}accepted{GOOD:#} {accepted} events");
+        }
+        if refused > 0 {
+            return Err(Failure::Refused(format!(
+                "{refused} lines were refused; all others were accepted"
+            )));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `carillon topic`: what rules publish to.
 
+use super::account::print_members;
 use super::all_pages;
 use crate::client::ServiceArgs;
 use crate::failure::Outcome;
@@ -22,6 +23,17 @@ enum TopicCommand {
     Create {
         /// Its name.
         name: String,
+        /// Largest message in bytes, 1024 to 65536.
+        #[arg(long, value_name = "BYTES")]
+        max_message_size: Option<u32>,
+    },
+    /// Change a topic.
+    Update {
+        /// Its name.
+        name: String,
+        /// Largest message in bytes, 1024 to 65536.
+        #[arg(long, value_name = "BYTES")]
+        max_message_size: u32,
     },
     /// List topics, those made for rules included.
     List,
@@ -48,16 +60,31 @@ impl TopicArgs {
             }
         };
         match &self.command {
-            TopicCommand::Create { name } => {
-                client.action("CreateTopic", &[("TopicName", name.clone())])?;
+            TopicCommand::Create {
+                name,
+                max_message_size,
+            } => {
+                let mut parameters = vec![("TopicName", name.clone())];
+                parameters
+                    .extend(max_message_size.map(|size| ("MaxMessageSize", size.to_string())));
+                client.action("CreateTopic", &parameters)?;
                 done("created", name);
+            }
+            TopicCommand::Update {
+                name,
+                max_message_size,
+            } => {
+                let size = ("MaxMessageSize", max_message_size.to_string());
+                client.action("SetTopicAttributes", &[("TopicName", name.clone()), size])?;
+                done("changed", name);
             }
             TopicCommand::Delete { name } => {
                 client.action("DeleteTopic", &[("TopicName", name.clone())])?;
                 done("deleted", name);
             }
             TopicCommand::Show { name } => {
-                print_json(&client.action("GetTopicAttributes", &[("TopicName", name.clone())])?);
+                let topic = client.action("GetTopicAttributes", &[("TopicName", name.clone())])?;
+                print_members(&topic, self.service.json);
             }
             TopicCommand::List => {
                 let topics = all_pages(&client, "ListTopic", &[])?;

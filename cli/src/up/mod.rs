@@ -13,6 +13,7 @@ use crate::output::say;
 use carillon_core::event::parse_span;
 use carillon_core::rule::Limits;
 use clap::{Args, ValueEnum};
+use server::Bounds;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,12 @@ pub(crate) struct UpArgs {
     /// Most requests a second, of all callers together; more are answered with 429.
     #[arg(long, value_name = "N")]
     max_requests_per_second: Option<u32>,
+    /// Most connections at a time; further ones are turned away.
+    #[arg(long, value_name = "N", default_value_t = Bounds::default().connections)]
+    max_connections: usize,
+    /// Seconds that a connection may be idle, or take for the head of a request, before it is closed.
+    #[arg(long, value_name = "SECONDS", default_value_t = Bounds::default().idle.as_secs())]
+    idle_timeout: u64,
     /// What a 3xx answer of an endpoint means; it is never followed.
     #[arg(long, value_enum, default_value_t = RedirectArg::Accept)]
     redirects: RedirectArg,
@@ -164,6 +171,10 @@ impl UpArgs {
                 .ingest_settings
                 .as_deref()
                 .map_or_else(|| Ok(carillon_ingest::Settings::default()), decoding)?,
+            bounds: Bounds {
+                connections: self.max_connections,
+                idle: Duration::from_secs(self.idle_timeout),
+            },
             redirect_is_success: self.redirects == RedirectArg::Accept,
             keep_attempts: Duration::from_secs(u64::from(self.keep_attempts) * 86_400),
             log_one_success_in: self.log_one_success_in,

@@ -60,9 +60,12 @@ impl Running {
         let guard = AddressGuard::allowing(allowed);
         let parts = Parts::new(&settings, store.clone(), guard, signing);
         let mappings = parts.mappings();
-        let router = carillon_manage::router(Arc::new(parts.control_plane(&settings, address)));
+        let connections = Arc::new(server::Connections::default());
+        let service = parts.control_plane(&settings, address, connections.clone());
+        let router = carillon_manage::router(Arc::new(service));
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(server::serve(listener, router, stopped));
+        let serving = server::serve(listener, router, settings.bounds, connections, stopped);
+        let server = tokio::spawn(serving);
         Ok(Running {
             address,
             store,
@@ -237,7 +240,12 @@ impl Parts {
         }
     }
 
-    fn control_plane(&self, settings: &Settings, address: SocketAddr) -> carillon_manage::Service {
+    fn control_plane(
+        &self,
+        settings: &Settings,
+        address: SocketAddr,
+        connections: Arc<server::Connections>,
+    ) -> carillon_manage::Service {
         let shared = Arc::new(self.store.clone());
         let guard = self.guard.clone();
         let signing = self.signing.clone();
@@ -253,7 +261,8 @@ impl Parts {
             attempts: Some(shared.clone()),
             dead_letters: Some(shared),
             certificates: Some(self.signing.clone()),
-            metrics: vec![shared_metrics],
+            metrics: vec![shared_metrics, connections],
+            marks: Some(Arc::new(self.store.clone())),
             webhook_secrets: Some(Arc::new(move |subscription| {
                 let keys = signing.keys(subscription)?;
                 Some(WebhookSecrets {

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// Most requests a second; none: as many as come.
     pub(crate) max_requests_per_second: Option<u32>,
+    /// How many connections, and for how long an idle one.
+    pub(crate) bounds: super::server::Bounds,
     /// Whether a 3xx answer of an endpoint counts as delivered.
     pub(crate) redirect_is_success: bool,
     /// How long attempts are kept.
@@ -62,6 +64,7 @@ impl Settings {
             ingest: carillon_ingest::Settings::default(),
             limits: Limits::default(),
             max_requests_per_second: None,
+            bounds: super::server::Bounds::default(),
             redirect_is_success: true,
             keep_attempts: Duration::from_secs(7 * 86_400),
             log_one_success_in: 1,

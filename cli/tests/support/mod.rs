@@ -68,6 +68,13 @@ impl Service {
         )
     }
 
+    /// What `/metrics` says.
+    pub(crate) fn metrics(&self) -> String {
+        let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+        let mut response = agent.get(format!("{}/metrics", self.url)).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
+    }
+
     /// Posts a body to `/events`; gives the status, the status header and the answer.
     pub(crate) fn post_events(&self, body: &[u8]) -> (u16, Option<String>, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder()
