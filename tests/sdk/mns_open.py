@@ -271,6 +271,26 @@ assert beyond("DeleteDeadLetters", All="true")["Deleted"] == 0
 published = beyond("PublishEvents", ProductName="own", Events='{"type":"Tick:Second","resource":"clock","body":"1"}')
 assert published["Accepted"] == 1, published
 
+assert beyond("FollowDeliveries", WaitSeconds="0")["PageData"] == []
+file = (
+    '[{"ProductName":"oss","RuleName":"tokened","EventTypes":["ObjectCreated:PutObject"],'
+    '"MatchRules":[[{"Prefix":"pictures/"}]],"Endpoints":[{"EndpointType":"queue","EndpointValue":"MyQueue"}]}]'
+)
+plan = beyond("ApplyEventRules", Rules=file, DryRun="true")
+assert plan["Applied"] is False and plan["Summary"]["Unchanged"] == 1 and plan["Summary"]["Delete"] == 4, plan
+try:
+    beyond("ApplyEventRules", Rules=file, PlanId="stale")
+    raise AssertionError("a stale plan was applied")
+except DaraException as error:
+    assert (error.status_code, error.code) == (409, "EventRulesChanged"), error
+try:
+    beyond("ApplyEventRules", Rules='[{"ProductName":"oss","RuleName":"1st"}]')
+    raise AssertionError("a faulty file was applied")
+except DaraException as error:
+    assert (error.status_code, error.code) == (400, "InvalidArgument"), error
+assert names() == everything
+assert beyond("ApplyEventRules", Rules=file, KeepOthers="true")["Summary"]["Unchanged"] == 1
+
 for name in everything:
     call("delete_event_rule", models.DeleteEventRuleRequest(product_name="oss", rule_name=name))
 assert names() == []

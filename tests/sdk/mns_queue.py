@@ -74,6 +74,8 @@ refused("MessageNotExist", lambda: queue.receive_message(0))
 queue.delete_message(got.receipt_handle)
 refused("MessageNotExist", lambda: queue.delete_message(got.receipt_handle))
 refused("MessageNotExist", lambda: queue.peek_message())
+refused("ReceiptHandleError", lambda: queue.delete_message("nonsense"))
+refused("ReceiptHandleError", lambda: queue.change_message_visibility("nonsense", 30))
 
 # Bodies that are not Base64: XML must carry them exactly.
 queue.set_encoding(False)

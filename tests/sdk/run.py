@@ -13,7 +13,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "..", "..", "target"))
 CARILLON = os.environ.get("CARILLON", os.path.join(TARGET, "debug", "carillon"))
-SCRIPTS = ["mns_open.py", "mns_queue.py"]
+# metrics.py last: it looks for what the others did.
+SCRIPTS = ["mns_open.py", "mns_queue.py", "metrics.py"]
 KEY = ("SDKKEY", "sdk-secret")
 
 

@@ -29,9 +29,15 @@ pub(crate) struct Service {
 impl Service {
     /// Starts on a free port and waits until it is ready.
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Service {
+        let listen = if arguments.contains(&"--listen") {
+            &[][..]
+        } else {
+            &["--listen", "127.0.0.1:0"]
+        };
         let mut child = carillon()
-            .args(["up", "--listen", "127.0.0.1:0", "--data"])
+            .args(["up", "--data"])
             .arg(data)
+            .args(listen)
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -47,6 +53,23 @@ impl Service {
             .unwrap_or_else(|| panic!("the first line tells the address, got {line:?}"))
             .to_owned();
         Service { child, url }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGTERM, as service managers send it.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(&mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// SIGKILL: nothing of the process runs any more.

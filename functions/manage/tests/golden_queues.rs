@@ -95,9 +95,9 @@ async fn every_queue_action_answers_as_reviewed() {
         .http("DeleteMessage.void", "DELETE", &target, &[], "")
         .await;
 
-    let target = format!("{messages}?ReceiptHandle=nonsense");
+    let nonsense = format!("{messages}?ReceiptHandle=nonsense");
     golden
-        .http("DeleteMessage.nonsense", "DELETE", &target, &[], "")
+        .http("DeleteMessage.nonsense", "DELETE", &nonsense, &[], "")
         .await;
 
     golden

@@ -260,10 +260,9 @@ fn newer(
     after: Option<i64>,
     limit: usize,
 ) -> rusqlite::Result<(Vec<AttemptRecord>, i64)> {
-    // Both looks must see the same log, or what comes between them is passed over.
-    let look = conn.unchecked_transaction()?;
+    // A reader's whole work is one look at the file: what is recorded between the two questions is in neither.
     // The sequence and not the greatest id: the log may have been swept empty.
-    let newest = look
+    let newest = conn
         .prepare_cached(
             "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'attempts'",
         )?
@@ -271,7 +270,7 @@ fn newer(
     let Some(after) = after else {
         return Ok((Vec::new(), newest));
     };
-    let rows = select(&look, selection, Range::After(after), limit)?;
+    let rows = select(conn, selection, Range::After(after), limit)?;
     let last = match rows.last() {
         Some((id, _)) if rows.len() == limit => *id,
         _ => newest.max(after),

@@ -14,7 +14,9 @@ pub use store::{MemoryDead, MemoryStore};
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use carillon_core::event::Timestamp;
-use carillon_core::ports::{Clock, PublishError, PublishReceipt, Publisher, Random, Submission};
+use carillon_core::ports::{
+    Clock, Marks, PublishError, PublishReceipt, Publisher, Random, Submission,
+};
 use carillon_manage::{Ports, Service, Settings, router};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -98,6 +100,15 @@ pub fn world(settings: Settings) -> World {
 
 /// A control plane over a store that may have others.
 pub fn world_over(store: Arc<MemoryStore>, settings: Settings) -> World {
+    world_with(store, None, settings)
+}
+
+/// A control plane over a store and marks that may have others.
+pub fn world_with(
+    store: Arc<MemoryStore>,
+    marks: Option<Arc<dyn Marks>>,
+    settings: Settings,
+) -> World {
     let clock = Arc::new(StoppedClock(AtomicI64::new(NOON)));
     let queues = Arc::new(MemoryQueues::new(clock.clone()));
     let (dead, published) = (Arc::<MemoryDead>::default(), Arc::<Publications>::default());
@@ -113,7 +124,7 @@ pub fn world_over(store: Arc<MemoryStore>, settings: Settings) -> World {
         dead_letters: Some(dead.clone()),
         certificates: None,
         metrics: Vec::new(),
-        marks: None,
+        marks,
         webhook_secrets: None,
         url_check: None,
     };
