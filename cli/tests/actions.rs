@@ -62,6 +62,7 @@ const COMMANDS: &[(&str, &str, i32)] = &[
     ),
     ("ApplyEventRules", "rule apply FILE --yes", 0),
     ("PublishEvents", "send EVENTS", 0),
+    ("ReplayEvents", "replay --since 1h --rule from-file", 0),
     ("ListDeliveries", "delivery list", 0),
     ("FollowDeliveries", "tail --count 0", 0),
     ("ListDeadLetters", "dead-letter list", 0),
