@@ -19,7 +19,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 /// Longest silence within a request's body.
 const BODY_PATIENCE: Duration = Duration::from_secs(15);
-/// Most bytes of a request's head.
+/// Bytes of a request's head after which no more of it is read; the read that reaches them may bring as many again.
 const MAX_HEAD: usize = 64 * 1024;
 /// Most header lines of a request.
 const MAX_HEADERS: usize = 100;

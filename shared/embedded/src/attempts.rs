@@ -230,7 +230,7 @@ impl AttemptQuery for Store {
         tokio::pin!(end);
         // Subscribed before the first look: what is recorded from now on is noticed.
         let mut moved = self.inner.shared.attempts.subscribe();
-        let mut after = after.map(read_cursor).transpose()?;
+        let mut after = after.map(read_start).transpose()?;
         loop {
             moved.mark_unchanged();
             let wanted = selection.clone();
@@ -276,6 +276,14 @@ fn newer(
         _ => newest.max(after),
     };
     Ok((rows.into_iter().map(|(_, record)| record).collect(), last))
+}
+
+/// Where to go on: an id, or 0 of a log that was still empty.
+fn read_start(text: &str) -> Result<i64, StoreError> {
+    match text {
+        "0" => Ok(0),
+        other => read_cursor(other),
+    }
 }
 
 /// Which part of the log, and in which order.
