@@ -17,6 +17,7 @@ pub(crate) enum Bench {
     Pipeline(pipeline::BenchPipelineArgs),
     Push(push::BenchPushArgs),
     Load(load::BenchLoadArgs),
+    Growth(load::BenchGrowthArgs),
 }
 
 impl Bench {
@@ -26,6 +27,7 @@ impl Bench {
             Bench::Pipeline(args) => args.run(),
             Bench::Push(args) => args.run(),
             Bench::Load(args) => args.run(),
+            Bench::Growth(args) => args.run(),
         }
     }
 }

@@ -5,10 +5,13 @@
 //!  by the clock: an event's time begins when it was due, not when the sender got round to it
 //! ```
 
+mod growth;
 mod host;
 mod latency;
 mod traffic;
 mod wire;
+
+pub(crate) use growth::BenchGrowthArgs;
 
 use crate::failure::{Failure, Outcome};
 use crate::output::{print_json, print_table, say};
@@ -38,16 +41,16 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(crate) struct BenchLoadArgs {
     /// Events a second, sent by the clock; without it, as many as are accepted.
     #[arg(long, value_name = "N")]
-    pub(super) rate: Option<f64>,
+    rate: Option<f64>,
     /// As many as are accepted; this is what happens without --rate too.
     #[arg(long, conflicts_with = "rate")]
     max: bool,
     /// Events to send.
     #[arg(long, default_value_t = 200_000, value_name = "N")]
-    pub(super) events: usize,
+    events: usize,
     /// Rules to judge by.
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub(super) rules: u64,
+    rules: u64,
     /// Subscriptions of each rule's topic: an event becomes so many messages.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(super) subscriptions: u16,
@@ -128,6 +131,24 @@ pub(super) struct Sample {
 }
 
 impl BenchLoadArgs {
+    /// The shipped settings, for so many events.
+    fn of(events: usize) -> Self {
+        BenchLoadArgs {
+            rate: None,
+            max: false,
+            events,
+            rules: 10_000,
+            subscriptions: 1,
+            backlog: 0,
+            per_body: 10,
+            senders: 32,
+            consumers: 8,
+            folder: None,
+            service: Vec::new(),
+            json: false,
+        }
+    }
+
     pub(crate) fn run(&self) -> Outcome {
         let report = crate::up::runtime()?.block_on(self.measure())?;
         if self.json {
