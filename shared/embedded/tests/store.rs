@@ -176,3 +176,27 @@ async fn a_full_disk_refuses_loses_nothing_and_passes() {
         .remove(0);
     assert_eq!(record.record.body, "before");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_does_not_grow_without_end() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(data.path(), Settings::default()).unwrap();
+    let body = "x".repeat(512 << 10);
+    let (mut sent, mut largest) = (0, 0);
+    // Ten times what the log is folded at, without a pause.
+    while sent < 640 << 20 {
+        let messages = vec![message(body.clone()); 8];
+        sent += messages.len() * body.len();
+        for sent in StageSender::send(&store, Stage::Ingest, messages).await {
+            sent.unwrap();
+        }
+        let taken = store
+            .take_records(Stage::Ingest, 8, Duration::from_secs(60), 5)
+            .await
+            .unwrap();
+        store.settle(taken.into_iter().map(|record| record.done()).collect());
+        let log = std::fs::metadata(data.path().join("carillon.sqlite-wal")).unwrap();
+        largest = largest.max(log.len());
+    }
+    assert!(largest < 320 << 20, "the log grew to {largest} bytes");
+}

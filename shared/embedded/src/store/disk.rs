@@ -23,8 +23,8 @@ use std::time::Duration;
 /// Tells whoever asked that the work is on the disk, or why not.
 pub(super) type Told = Box<dyn FnOnce(Result<(), &Outage>) + Send>;
 
-/// Pages of log that are worth folding: 32 MiB. Records that live shorter than it takes to fill never reach the database.
-const WORTH_FOLDING: i64 = 4096;
+/// Pages of log that are worth folding: 64 MiB. Records that live shorter than it takes to fill never reach the database.
+const WORTH_FOLDING: i64 = 8192;
 /// Pages that the writer folds by itself.
 const REST: i64 = 512;
 /// Gap between two looks at the log.
@@ -159,31 +159,30 @@ fn fold(shared: &Shared, database: &Path) {
             return;
         }
         drop(state);
-        let mut left = match log(&conn, "NOOP") {
-            Ok(left) if left >= WORTH_FOLDING => left,
-            Ok(_) => continue,
+        match fold_most(&conn) {
+            Ok(true) => waiting.finish.store(true, Ordering::Relaxed),
+            Ok(false) => {}
             Err(error) => {
-                tracing::debug!(%error, "the log cannot be looked at now");
-                continue;
+                tracing::warn!(%error, "the log cannot be folded into the database now");
             }
-        };
-        // Each pass folds what stood in the log when it began; what came meanwhile is less each time.
-        for _ in 0..4 {
-            left = match log(&conn, "PASSIVE") {
-                Ok(left) => left,
-                Err(error) => {
-                    tracing::warn!(%error, "the log cannot be folded into the database now");
-                    break;
-                }
-            };
-            if left <= REST {
-                break;
-            }
-        }
-        if left > 0 {
-            waiting.finish.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// Folds the log, when it is worth it, until little is left; tells whether it did.
+fn fold_most(conn: &Connection) -> rusqlite::Result<bool> {
+    if log(conn, "NOOP")? < WORTH_FOLDING {
+        return Ok(false);
+    }
+    // Each pass folds what stood in the log when it began; what came meanwhile is less each time.
+    for _ in 0..4 {
+        log(conn, "PASSIVE")?;
+        // A pass knows nothing of what came while it ran.
+        if log(conn, "NOOP")? <= REST {
+            break;
+        }
+    }
+    Ok(true)
 }
 
 fn open(database: &Path) -> rusqlite::Result<Connection> {

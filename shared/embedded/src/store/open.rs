@@ -253,7 +253,7 @@ fn connect(path: &Path, settings: &Settings) -> Result<Connection, OpenError> {
     // A thread of its own folds the log into the file.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     // After a burst the log gives its space back.
-    conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    conn.pragma_update(None, "journal_size_limit", 128 << 20)?;
     if let Some(bytes) = settings.max_bytes {
         let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page;
