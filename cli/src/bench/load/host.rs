@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Deliveries that a transaction of the preparation holds.
 const AT_ONCE: usize = 2_000;
+/// Bytes of a prepared delivery, less than most: ten million of them must find room.
+const WAITING: usize = 200;
 /// How long the prepared deliveries wait: longer than any run.
 const ASLEEP: Duration = Duration::from_secs(86_400);
 
@@ -51,7 +53,7 @@ pub(super) async fn prepare(
     let waiting = OutgoingMessage {
         delay: ASLEEP,
         group: Some("dead/endpoint".to_owned()),
-        ..OutgoingMessage::new(format!("{{\"v\":1,\"waits\":\"{}\"}}", "x".repeat(480)))
+        ..OutgoingMessage::new(format!("{{\"v\":1,\"waits\":\"{}\"}}", "x".repeat(WAITING)))
     };
     let mut left = backlog;
     while left > 0 {

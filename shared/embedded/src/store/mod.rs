@@ -10,6 +10,7 @@
 //!  lists, peeks, searches ───► [readers]: connections of their own, never in the writer's way
 //! ```
 
+mod commit;
 mod disk;
 mod inbox;
 mod ledger;

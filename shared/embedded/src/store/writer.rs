@@ -5,14 +5,14 @@ use super::disk::Threads;
 use super::inbox::{Answer, Care, Delivered, Job};
 use super::ledger::Ledger;
 use super::outage::Outage;
-use crate::queue::{Reception, Served};
+use crate::queue::Reception;
 use crate::settings::Durability;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Gap between two attempts to write down what must be written, while the disk is full.
-const AFTER_FAILURE: Duration = Duration::from_millis(200);
+pub(super) const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// Gap between two rounds of housekeeping that found nothing left to do.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
@@ -32,18 +32,18 @@ enum Burden {
 type Run = Box<dyn FnOnce(&mut Ledger) -> Answer + Send>;
 
 pub(super) struct Writer {
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     /// The disk's own threads; they end with this one.
     disk: Option<Threads>,
     /// Real time before which nothing is written of its own accord, after a failure.
-    spill_after: Option<Instant>,
-    shared: Arc<Shared>,
+    pub(super) spill_after: Option<Instant>,
+    pub(super) shared: Arc<Shared>,
     /// Work that lingers for a commit to share.
     lazy: Vec<Run>,
     /// Real time at which lingering work is done without company.
     lazy_until: Option<Instant>,
     /// Work of our own making, and work that a broken transaction left over.
-    carried: Vec<Job>,
+    pub(super) carried: Vec<Job>,
     /// How much of the settled records the next transaction writes down.
     burden: Burden,
     /// When housekeeping comes next, by the store's clock.
@@ -134,59 +134,6 @@ impl Writer {
             .spill_at()
             .map(|at| at.saturating_duration_since(Instant::now()));
         [by_clock, by_linger, by_age].into_iter().flatten().min()
-    }
-
-    /// Real time at which what is in memory alone is to be written.
-    fn spill_at(&self) -> Option<Instant> {
-        let oldest = [self.ledger.stages.oldest(), self.ledger.queues.oldest()];
-        let at = oldest.into_iter().flatten().min()? + self.ledger.settings.hold;
-        Some(self.spill_after.map_or(at, |after| at.max(after)))
-    }
-
-    /// Writes what has been in memory alone for `hold`, in a transaction of its own: should it fail, nobody else's work
-    /// fails with it.
-    fn spill(&mut self, hold: Duration) {
-        let ledger = &mut self.ledger;
-        ledger.nothing_written();
-        ledger.broken = None;
-        let done = ledger
-            .run("BEGIN", [])
-            .map_err(Outage::from)
-            .and_then(|_| ledger.alone(|ledger| ledger.spill_all(hold)))
-            .and_then(|()| ledger.write_totals().map_err(Outage::from))
-            .and_then(|()| ledger.run("COMMIT", []).map_err(Outage::from));
-        match done {
-            Ok(_) => {
-                self.spill_after = None;
-                self.ledger.note_touched();
-                self.apply_effects();
-            }
-            Err(outage) => {
-                tracing::warn!(reason = %outage, "what handlers handed on cannot be written now, and stays in memory");
-                self.spill_after = Some(Instant::now() + AFTER_FAILURE);
-                self.roll_back();
-            }
-        }
-    }
-
-    /// Undoes a transaction that failed.
-    fn roll_back(&mut self) {
-        let ledger = &mut self.ledger;
-        if !ledger.conn.is_autocommit()
-            && let Err(error) = ledger.run("ROLLBACK", [])
-        {
-            tracing::error!(%error, "a failed transaction could not be rolled back");
-        }
-        let effects = std::mem::take(&mut ledger.effects);
-        ledger.queues.undo(
-            &effects.fresh_taken,
-            &effects.fresh_going,
-            &effects.fresh_written,
-        );
-        // Those that were to be written are old again after a while.
-        ledger.queues.not_spilled(effects.fresh_written);
-        let seqs = effects.spilled_records.iter().map(|spilled| spilled.seq);
-        ledger.stages.not_spilled(seqs.collect());
     }
 
     fn cycle(&mut self, jobs: Vec<Job>) {
@@ -366,76 +313,6 @@ impl Writer {
                 HOUSEKEEPING
             };
             self.sweep_at = self.ledger.now.plus(gap);
-        }
-    }
-
-    /// Folds the little that is left of the log, so that it begins anew.
-    fn finish_log(&mut self) {
-        let folded = self
-            .ledger
-            .conn
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(error) = folded {
-            tracing::debug!(%error, "the rest of the log cannot be folded now");
-        }
-    }
-
-    fn apply_effects(&mut self) {
-        let effects = std::mem::take(&mut self.ledger.effects);
-        if let Some(version) = effects.rules_version {
-            self.shared.rules_version.store(version, Ordering::Release);
-        }
-        if effects.attempts {
-            self.shared.attempts.send_modify(|moved| *moved += 1);
-        }
-        let written = effects.spilled_records.len() + effects.fresh_written.len();
-        let passed = effects.fresh_going.len();
-        let mut parents = self.ledger.queues.apply(effects.changed_queues);
-        parents.extend(self.ledger.queues.forget(&effects.fresh_going));
-        parents.extend(self.ledger.queues.forget(&effects.fresh_written));
-        self.ledger.stages.arrived(effects.records, self.ledger.now);
-        self.ledger.stages.spilled(effects.spilled_records);
-        self.ledger.stages.resolve(parents);
-        let counters = &self.shared.counters;
-        counters
-            .spilled
-            .fetch_add(written as u64, Ordering::Relaxed);
-        let passed = passed as u64 + std::mem::take(&mut self.ledger.stages.passed);
-        counters.passed.fetch_add(passed, Ordering::Relaxed);
-        // Before anybody is answered: who was told that a record is durable also sees it counted.
-        self.ledger.stages.publish(&self.shared.stage_numbers);
-    }
-
-    fn answer_receptions(&mut self, served: Vec<Served>, outage: Option<Outage>) {
-        let mut unheard = Vec::new();
-        for Served { reply, outcome } in served {
-            let outcome = match &outage {
-                Some(outage) => outcome.and_then(|messages| {
-                    // Nothing was taken, so nothing can be wrong with an empty answer.
-                    if messages.is_empty() {
-                        Ok(messages)
-                    } else {
-                        Err(crate::queue::unavailable(outage))
-                    }
-                }),
-                None => outcome,
-            };
-            if let Err(Ok(messages)) = reply.send(outcome)
-                && outage.is_none()
-            {
-                unheard.extend(messages.into_iter().filter_map(|message| message.receipt));
-            }
-        }
-        if !unheard.is_empty() {
-            // The receiver went away in the moment it was served: others must not wait a visibility timeout for it.
-            self.carried.push(Job::Write {
-                care: Care::Committed,
-                run: Box::new(move |ledger| {
-                    let _: Result<(), Outage> =
-                        ledger.alone(|ledger| ledger.give_back(&unheard).map(Ok));
-                    Box::new(|_| {})
-                }),
-            });
         }
     }
 
