@@ -1,52 +1,58 @@
-//! Building the index: one pass over the rules makes drafts of nodes, one over the drafts writes them bucket by bucket.
+//! Building the index: one pass over the rules sorts their patterns by bucket; then each bucket is written, with all
+//! that is in it, before the next is looked at, so that memory is met in order.
 
 use super::hash::Chain;
-use super::node::{Kind, Nodes, Parts};
+use super::node::{Held, Inside, Kind, Nodes, Parts, Slots};
 use super::types::{SetId, Types};
-use super::{ASK, BEGINNING, BUCKET, BUCKET_BEGINNING, END, FULL, Index, Lengths};
+use super::{ASK, BEGINNING, BUCKET, BUCKET_BEGINNING, END, Index, Lengths};
 use crate::rule::overlap::{Shape, regions};
 use crate::rule::{Clause, ResourcePattern, Resources, Rule};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 const NONE: u32 = u32::MAX;
 
-/// The keys are hashes already.
-#[derive(Default)]
-struct Already(u64);
+/// What a pattern is within its bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// The bucket itself.
+    Bucket,
+    /// A full key.
+    Full,
+    /// A beginning of keys, and an end that may be empty.
+    Beginning,
+    /// In no bucket: a beginning of bucket names, and an end that may be empty.
+    BucketBeginning,
+    /// In no bucket: an end.
+    End,
+}
 
-impl Hasher for Already {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only u64 keys are hashed here");
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
+/// A pattern of a rule.
+#[derive(Clone, Copy)]
+struct Item<'r> {
+    /// Number of its bucket; [`NONE`] for what is in no bucket.
+    bucket: u32,
+    form: Form,
+    rule: u32,
+    set: SetId,
+    first: &'r str,
+    end: &'r str,
 }
 
 /// A node to be.
 struct Draft<'r> {
     hash: u64,
     kind: Kind,
+    /// A draft of the same bucket.
     parent: u32,
-    /// The bucket it is written with; itself for a bucket, [`NONE`] for what is in no bucket.
-    bucket: u32,
     text: &'r str,
     ends: u64,
-    beginnings: u64,
-    full_names: bool,
     /// Last entry, and how many there are.
     entry: u32,
     count: u32,
-    /// Another draft of the same hash.
-    twin: u32,
+    /// Where it was written.
+    place: u32,
 }
 
 /// A rule at a draft; linked to the one before it.
@@ -56,19 +62,28 @@ struct Entry {
     set: SetId,
 }
 
+/// First pass: the patterns of all rules.
 #[derive(Default)]
 struct Builder<'r> {
-    drafts: Vec<Draft<'r>>,
-    by_hash: HashMap<u64, u32, BuildHasherDefault<Already>>,
-    entries: Vec<Entry>,
+    items: Vec<Item<'r>>,
+    buckets: Vec<&'r str>,
+    numbers: HashMap<&'r str, u32, foldhash::fast::FixedState>,
     types: Types,
     everywhere: Vec<(u32, SetId)>,
-    bucket_beginnings: BTreeSet<u16>,
-    ends: Vec<u64>,
-    long_ends: BTreeSet<u16>,
+}
+
+/// Second pass: the nodes of one bucket after the other, or of what is in none.
+#[derive(Default)]
+struct Writer<'r> {
+    nodes: Nodes,
+    drafts: Vec<Draft<'r>>,
+    entries: Vec<Entry>,
+    hashes: Vec<u64>,
+    /// Drafts by hash; [`NONE`] where empty.
+    table: Vec<u32>,
     /// Lengths over 63 below a draft.
     long_ends_below: BTreeMap<u32, BTreeSet<u16>>,
-    long_beginnings_below: BTreeMap<u32, BTreeSet<u16>>,
+    listed: Vec<(u32, u32)>,
 }
 
 /// Builds the index of the enabled rules.
@@ -78,10 +93,7 @@ pub(in crate::ruleset) fn build(rules: &[Arc<Rule>]) -> Index {
         Resources::All => 0,
         Resources::AnyOf(alternatives) => alternatives.len(),
     });
-    let patterns = patterns.sum();
-    builder.drafts.reserve(patterns);
-    builder.by_hash.reserve(patterns);
-    builder.entries.reserve(patterns);
+    builder.items.reserve(patterns.sum());
     let mut scratch = Vec::new();
     for (number, rule) in rules.iter().enumerate() {
         if !rule.enabled {
@@ -161,47 +173,19 @@ impl<'r> Builder<'r> {
     }
 
     fn full(&mut self, rule: u32, set: SetId, name: &'r str) {
-        let Some((bucket, key)) = name.split_once('/') else {
-            match self.bucket(name) {
-                Some(bucket) => self.enter(bucket, rule, set),
-                None => self.everywhere.push((rule, set | ASK)),
-            }
-            return;
-        };
-        let (Some(bucket), true) = (self.bucket(bucket), fits(key)) else {
-            self.everywhere.push((rule, set | ASK));
-            return;
-        };
-        let held = &mut self.drafts[bucket as usize];
-        held.full_names = true;
-        let hash = Chain::new(held.hash ^ FULL).beginning(key.as_bytes(), 0, key.len());
-        let node = self.draft(hash, Kind::Full, bucket, bucket, key);
-        self.enter(node, rule, set);
+        match name.split_once('/') {
+            None => self.item(rule, set, Form::Bucket, name, "", ""),
+            Some((bucket, key)) => self.item(rule, set, Form::Full, bucket, key, ""),
+        }
     }
 
     fn ends(&mut self, rule: u32, set: SetId, prefix: &'r str, suffix: &'r str) {
         if let Some((bucket, beginning)) = prefix.split_once('/') {
-            return self.in_bucket(rule, set, bucket, beginning, suffix);
-        }
-        if !fits(prefix) || !fits(suffix) {
-            self.everywhere.push((rule, set | ASK));
+            self.in_bucket(rule, set, bucket, beginning, suffix);
         } else if !prefix.is_empty() {
-            self.bucket_beginnings.insert(prefix.len() as u16);
-            let hash = Chain::new(BUCKET_BEGINNING).beginning(prefix.as_bytes(), 0, prefix.len());
-            let node = self.draft(hash, Kind::BucketBeginning, NONE, NONE, prefix);
-            self.below(rule, set, node, suffix);
-        } else if let Some(last) = suffix.as_bytes().last() {
-            if self.ends.is_empty() {
-                self.ends = vec![0; 256];
-            }
-            match suffix.len() {
-                len @ 0..64 => self.ends[usize::from(*last)] |= 1 << len,
-                // Counted for every last byte; the empty mask still tells that there are ends.
-                len => _ = self.long_ends.insert(len as u16),
-            }
-            let hash = Chain::new(END).end(suffix.as_bytes(), suffix.len());
-            let node = self.draft(hash, Kind::End, NONE, NONE, suffix);
-            self.enter(node, rule, set);
+            self.item(rule, set, Form::BucketBeginning, "", prefix, suffix);
+        } else if !suffix.is_empty() {
+            self.item(rule, set, Form::End, "", "", suffix);
         } else {
             self.everywhere.push((rule, set));
         }
@@ -215,33 +199,217 @@ impl<'r> Builder<'r> {
         beginning: &'r str,
         suffix: &'r str,
     ) {
-        let (Some(bucket), true) = (self.bucket(bucket), fits(beginning) && fits(suffix)) else {
-            self.everywhere.push((rule, set | ASK));
-            return;
-        };
-        let held = &mut self.drafts[bucket as usize];
-        match beginning.len() {
-            len @ 0..64 => held.beginnings |= 1 << len,
-            len => {
-                _ = self
-                    .long_beginnings_below
-                    .entry(bucket)
-                    .or_default()
-                    .insert(len as u16)
-            }
-        }
-        let hash =
-            Chain::new(held.hash ^ BEGINNING).beginning(beginning.as_bytes(), 0, beginning.len());
-        let node = self.draft(hash, Kind::Beginning, bucket, bucket, beginning);
-        self.below(rule, set, node, suffix);
+        self.item(rule, set, Form::Beginning, bucket, beginning, suffix);
     }
 
-    fn below(&mut self, rule: u32, set: SetId, node: u32, suffix: &'r str) {
-        if suffix.is_empty() {
-            return self.enter(node, rule, set);
+    fn item(
+        &mut self,
+        rule: u32,
+        set: SetId,
+        form: Form,
+        bucket: &'r str,
+        first: &'r str,
+        end: &'r str,
+    ) {
+        if !fits(bucket) || !fits(first) || !fits(end) {
+            return self.everywhere.push((rule, set | ASK));
+        }
+        let bucket = match form {
+            Form::BucketBeginning | Form::End => NONE,
+            Form::Bucket | Form::Full | Form::Beginning => {
+                *self.numbers.entry(bucket).or_insert_with(|| {
+                    self.buckets.push(bucket);
+                    u32::try_from(self.buckets.len() - 1)
+                        .expect("an index has fewer than 2^32 nodes")
+                })
+            }
+        };
+        self.items.push(Item {
+            bucket,
+            form,
+            rule,
+            set,
+            first,
+            end,
+        });
+    }
+
+    /// The items, those of one bucket side by side and in their order, those in no bucket last; and where those of each
+    /// bucket begin.
+    fn sorted(&mut self) -> (Vec<Item<'r>>, Vec<u32>) {
+        let items = std::mem::take(&mut self.items);
+        let last = self.buckets.len();
+        let group = |item: &Item<'_>| last.min(item.bucket as usize);
+        let mut starts = vec![0u32; last + 2];
+        for item in &items {
+            starts[group(item) + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let Some(first) = items.first() else {
+            return (items, starts);
+        };
+        let mut next = starts.clone();
+        let mut sorted = vec![*first; items.len()];
+        for item in &items {
+            let slot = &mut next[group(item)];
+            sorted[*slot as usize] = *item;
+            *slot += 1;
+        }
+        (sorted, starts)
+    }
+
+    fn write(mut self) -> Index {
+        let (items, starts) = self.sorted();
+        let texts: usize = items
+            .iter()
+            .map(|item| item.first.len() + item.end.len() + 6)
+            .chain(self.buckets.iter().map(|bucket| bucket.len() + 50))
+            .sum();
+        let loose = &items[starts[self.buckets.len()] as usize..];
+        let mut writer = Writer {
+            nodes: Nodes::with_capacity(
+                self.buckets.len() + 2 * loose.len(),
+                texts + 24 * items.len(),
+            ),
+            ..Writer::default()
+        };
+        for (bucket, range) in self.buckets.iter().zip(starts.windows(2)) {
+            writer.bucket(bucket, &items[range[0] as usize..range[1] as usize]);
+        }
+        let mut index = Index::default();
+        writer.loose(loose, &mut index);
+        index.nodes = writer.nodes;
+        index.nodes.seal();
+        if !self.everywhere.is_empty() {
+            index.everywhere = vec![Vec::new(); self.types.len()];
+            for (rule, set) in self.everywhere {
+                for atom in self.types.atoms_of(set & !ASK) {
+                    index.everywhere[*atom as usize].push(rule | set & ASK);
+                }
+            }
+        }
+        self.types.seal();
+        index.types = self.types;
+        index
+    }
+}
+
+impl<'r> Writer<'r> {
+    /// Writes a bucket and all that is in it.
+    fn bucket(&mut self, bucket: &'r str, items: &[Item<'r>]) {
+        self.begin(2 * items.len() + 1);
+        let hash = Chain::new(BUCKET).beginning(bucket.as_bytes(), 0, bucket.len());
+        let itself = self.draft(hash, Kind::Bucket, NONE, bucket);
+        let mut held = Held::default();
+        let mut long = BTreeSet::new();
+        // Hashed ahead of all else: the waits for texts that are far apart overlap.
+        let mut hashes = std::mem::take(&mut self.hashes);
+        hashes.clear();
+        hashes.extend(items.iter().map(|item| {
+            Chain::new(BEGINNING).beginning(item.first.as_bytes(), 0, item.first.len())
+        }));
+        for (item, hash) in items.iter().zip(&hashes) {
+            match item.form {
+                Form::Full => {
+                    held.full |= 1 << (item.first.len() & 63);
+                    let node = self.draft(*hash, Kind::Full, NONE, item.first);
+                    self.enter(node, item);
+                }
+                Form::Beginning => {
+                    match item.first.len() {
+                        len @ 0..64 => {
+                            held.beginnings |= 1 << len;
+                            held.ragged |= u64::from(!item.first.ends_with('/')) << len;
+                        }
+                        len => _ = long.insert(len as u16),
+                    }
+                    let node = self.draft(*hash, Kind::Beginning, NONE, item.first);
+                    self.below(node, item);
+                }
+                Form::Bucket | Form::BucketBeginning | Form::End => self.enter(itself, item),
+            }
+        }
+        self.hashes = hashes;
+        let inside = (self.drafts.len() > 1).then(|| Inside {
+            held,
+            long_beginnings: long.into_iter().collect(),
+            nodes: self.drafts.len() - 1,
+            words: self.drafts.iter().map(most_words).sum(),
+        });
+        let slots = self.put(itself, |nodes, hash, parts| nodes.push(hash, parts, inside));
+        for node in 1..self.drafts.len() as u32 {
+            let place = self.put(node, |nodes, hash, parts| {
+                nodes.push_inside(&slots, hash, parts)
+            });
+            self.drafts[node as usize].place = place;
+        }
+    }
+
+    /// Writes what is in no bucket.
+    fn loose(&mut self, items: &[Item<'r>], index: &mut Index) {
+        self.begin(2 * items.len());
+        let mut long_ends = BTreeSet::new();
+        let mut bucket_beginnings = BTreeSet::new();
+        for item in items {
+            if item.form == Form::BucketBeginning {
+                match item.first.len() {
+                    len @ 0..64 => index.bucket_beginnings.mask |= 1 << len,
+                    len => _ = bucket_beginnings.insert(len as u16),
+                }
+                let hash = Chain::new(BUCKET_BEGINNING).beginning(
+                    item.first.as_bytes(),
+                    0,
+                    item.first.len(),
+                );
+                let node = self.draft(hash, Kind::BucketBeginning, NONE, item.first);
+                self.below(node, item);
+                continue;
+            }
+            let end = item.end.as_bytes();
+            let (Some(first), Some(last)) = (end.first(), end.last()) else {
+                continue;
+            };
+            if index.ends.is_empty() {
+                index.ends = vec![0; 512];
+            }
+            match end.len() {
+                len @ 0..64 => {
+                    index.ends[usize::from(*last)] |= 1 << len;
+                    index.ends[256 + usize::from(*first)] |= 1 << len;
+                }
+                // Counted for every last byte; the empty mask still tells that there are ends.
+                len => _ = long_ends.insert(len as u16),
+            }
+            let hash = Chain::new(END).end(end, end.len());
+            let node = self.draft(hash, Kind::End, NONE, item.end);
+            self.enter(node, item);
+        }
+        for node in 0..self.drafts.len() as u32 {
+            let place = self.nodes.next();
+            let _: Slots = self.put(node, |nodes, hash, parts| nodes.push(hash, parts, None));
+            self.drafts[node as usize].place = place;
+        }
+        index.bucket_beginnings.long = bucket_beginnings.into_iter().collect();
+        index.long_ends = long_ends.into_iter().collect();
+    }
+
+    /// Makes room for at most so many drafts.
+    fn begin(&mut self, most: usize) {
+        self.drafts.clear();
+        self.entries.clear();
+        self.long_ends_below.clear();
+        self.table.clear();
+        self.table.resize((2 * most).next_power_of_two(), NONE);
+    }
+
+    fn below(&mut self, node: u32, item: &Item<'r>) {
+        if item.end.is_empty() {
+            return self.enter(node, item);
         }
         let held = &mut self.drafts[node as usize];
-        match suffix.len() {
+        match item.end.len() {
             len @ 0..64 => held.ends |= 1 << len,
             len => {
                 _ = self
@@ -251,163 +419,90 @@ impl<'r> Builder<'r> {
                     .insert(len as u16)
             }
         }
-        let bucket = held.bucket;
-        let hash = Chain::new(held.hash ^ END).end(suffix.as_bytes(), suffix.len());
-        let end = self.draft(hash, Kind::End, node, bucket, suffix);
-        self.enter(end, rule, set);
-    }
-
-    fn bucket(&mut self, bucket: &'r str) -> Option<u32> {
-        if !fits(bucket) {
-            return None;
-        }
-        let hash = Chain::new(BUCKET).beginning(bucket.as_bytes(), 0, bucket.len());
-        let node = self.draft(hash, Kind::Bucket, NONE, NONE, bucket);
-        self.drafts[node as usize].bucket = node;
-        Some(node)
+        let hash = Chain::new(held.hash ^ END).end(item.end.as_bytes(), item.end.len());
+        let end = self.draft(hash, Kind::EndBelow, node, item.end);
+        self.enter(end, item);
     }
 
     /// The draft of these marks, made if there is none.
-    fn draft(&mut self, hash: u64, kind: Kind, parent: u32, bucket: u32, text: &'r str) -> u32 {
-        let fresh = u32::try_from(self.drafts.len()).expect("an index has fewer than 2^32 nodes");
-        let first = *self.by_hash.entry(hash).or_insert(fresh);
-        let mut at = first;
-        while at != NONE && at != fresh {
-            let held = &self.drafts[at as usize];
-            if held.kind == kind && held.parent == parent && held.text == text {
-                return at;
-            }
-            if held.twin == NONE {
-                self.drafts[at as usize].twin = fresh;
+    fn draft(&mut self, hash: u64, kind: Kind, parent: u32, text: &'r str) -> u32 {
+        let mask = self.table.len() - 1;
+        let mut slot = (hash >> 32) as usize & mask;
+        loop {
+            let at = self.table[slot];
+            if at == NONE {
                 break;
             }
-            at = held.twin;
+            let held = &self.drafts[at as usize];
+            if held.hash == hash && held.kind == kind && held.parent == parent && held.text == text
+            {
+                return at;
+            }
+            slot = (slot + 1) & mask;
         }
+        let fresh = u32::try_from(self.drafts.len()).expect("an index has fewer than 2^32 nodes");
+        self.table[slot] = fresh;
         self.drafts.push(Draft {
             hash,
             kind,
             parent,
-            bucket,
             text,
             ends: 0,
-            beginnings: 0,
-            full_names: false,
             entry: NONE,
             count: 0,
-            twin: NONE,
+            place: 0,
         });
         fresh
     }
 
-    fn enter(&mut self, node: u32, rule: u32, set: SetId) {
+    fn enter(&mut self, node: u32, item: &Item<'_>) {
         let held = &mut self.drafts[node as usize];
         let entry =
             u32::try_from(self.entries.len()).expect("a rule set holds fewer than 2^32 patterns");
         self.entries.push(Entry {
             before: held.entry,
-            rule,
-            set,
+            rule: item.rule,
+            set: item.set,
         });
         held.entry = entry;
         held.count += 1;
     }
 
-    fn write(mut self) -> Index {
-        let order = self.order();
-        let lengths = |mask: u64, long: &BTreeMap<u32, BTreeSet<u16>>, node: u32| Lengths {
-            mask,
-            long: long
-                .get(&node)
-                .map(|long| long.iter().copied().collect())
-                .unwrap_or_default(),
+    /// Has `push` write a draft.
+    fn put<T>(&mut self, node: u32, push: impl FnOnce(&mut Nodes, u64, &Parts<'_>) -> T) -> T {
+        let draft = &self.drafts[node as usize];
+        self.listed.clear();
+        let mut at = draft.entry;
+        while at != NONE {
+            let entry = &self.entries[at as usize];
+            self.listed.push((entry.rule, entry.set));
+            at = entry.before;
+        }
+        self.listed.reverse();
+        let long = match self.long_ends_below.get(&node) {
+            Some(long) => long.iter().copied().collect(),
+            None => Box::default(),
         };
-        // Children name their parents by place: places first, then the nodes.
-        let mut places = vec![0u32; self.drafts.len()];
-        let mut words = 1;
-        for &node in &order {
-            let draft = &self.drafts[node as usize];
-            places[node as usize] =
-                u32::try_from(words).expect("an index has fewer than 2^32 words");
-            let ends = lengths(draft.ends, &self.long_ends_below, node);
-            let beginnings = lengths(draft.beginnings, &self.long_beginnings_below, node);
-            words += Nodes::words(draft.text.len(), draft.count as usize, &ends, &beginnings);
-        }
-        let mut nodes = Nodes::with_capacity(self.drafts.len(), 4 * words);
-        let mut entries = Vec::new();
-        for &node in &order {
-            let draft = &self.drafts[node as usize];
-            entries.clear();
-            let mut at = draft.entry;
-            while at != NONE {
-                let entry = &self.entries[at as usize];
-                entries.push((entry.rule, entry.set));
-                at = entry.before;
-            }
-            entries.reverse();
-            nodes.push(
-                draft.hash,
-                Parts {
-                    kind: draft.kind,
-                    parent: places.get(draft.parent as usize).copied().unwrap_or(0),
-                    text: draft.text.as_bytes(),
-                    entries: &entries,
-                    ends: lengths(draft.ends, &self.long_ends_below, node),
-                    beginnings: lengths(draft.beginnings, &self.long_beginnings_below, node),
-                    full_names: draft.full_names,
-                },
-            );
-        }
-        let mut everywhere = Vec::new();
-        if !self.everywhere.is_empty() {
-            everywhere = vec![Vec::new(); self.types.len()];
-            for (rule, set) in self.everywhere {
-                for atom in self.types.atoms_of(set & !ASK) {
-                    everywhere[*atom as usize].push(rule | set & ASK);
-                }
-            }
-        }
-        self.types.seal();
-        let (short, long): (BTreeSet<u16>, BTreeSet<u16>) = self
-            .bucket_beginnings
-            .into_iter()
-            .partition(|len| *len < 64);
-        Index {
-            nodes,
-            types: self.types,
-            everywhere,
-            bucket_beginnings: Lengths {
-                mask: short.into_iter().fold(0, |mask, len| mask | 1 << len),
-                long: long.into_iter().collect(),
+        let parts = Parts {
+            kind: draft.kind,
+            parent: self
+                .drafts
+                .get(draft.parent as usize)
+                .map_or(0, |parent| parent.place),
+            text: draft.text.as_bytes(),
+            entries: &self.listed,
+            ends: Lengths {
+                mask: draft.ends,
+                long,
             },
-            ends: self.ends,
-            long_ends: self.long_ends.into_iter().collect(),
-        }
-    }
-
-    /// The drafts, those of one bucket side by side.
-    fn order(&self) -> Vec<u32> {
-        let group = |draft: &Draft<'_>| {
-            if draft.bucket == NONE {
-                self.drafts.len()
-            } else {
-                draft.bucket as usize
-            }
         };
-        let mut starts = vec![0u32; self.drafts.len() + 2];
-        for draft in &self.drafts {
-            starts[group(draft) + 1] += 1;
-        }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
-        }
-        let mut order = vec![0u32; self.drafts.len()];
-        for (node, draft) in self.drafts.iter().enumerate() {
-            let slot = &mut starts[group(draft)];
-            order[*slot as usize] = node as u32;
-            *slot += 1;
-        }
-        order
+        push(&mut self.nodes, draft.hash, &parts)
     }
+}
+
+/// Words that a draft takes at most, a bucket's slots not counted.
+fn most_words(draft: &Draft<'_>) -> usize {
+    16 + 2 * draft.count as usize + draft.text.len() / 4
 }
 
 /// Whether the length of the text fits a node. Validated patterns always do; the others go the slow way.

@@ -48,6 +48,88 @@ fn word_to(text: &[u8], end: usize) -> u64 {
     }
 }
 
+/// Which of the eight bytes are slashes: bit `n` for byte `n`.
+#[inline]
+fn slashes(word: u64) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let differs = word ^ 0x2f2f_2f2f_2f2f_2f2f;
+    // The upper bit of each byte that is zero, and of no other: no carry leaves a byte.
+    let same = !(((differs & LOW) + LOW) | differs | LOW);
+    // Each such bit to its place among the upper eight.
+    (same >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// The bucket of a resource, by the first slash: its length, and the hash of a [`Chain`] of this seed over it.
+#[inline]
+pub(super) fn bucket(seed: u64, resource: &[u8]) -> (usize, u64) {
+    let mut chain = Chain::new(seed);
+    loop {
+        let at = 8 * chain.words;
+        let word = word_from(resource, at);
+        let slashes = slashes(word);
+        let len = if slashes != 0 {
+            at + slashes.trailing_zeros() as usize
+        } else if at + 8 > resource.len() {
+            resource.len()
+        } else {
+            chain.step(word);
+            continue;
+        };
+        let tail = word & ((1 << (8 * (len - at))) - 1);
+        return (len, chain.finish(tail, len));
+    }
+}
+
+/// A key, read once: where its slashes are, and what hashing any beginning of it takes.
+pub(super) struct Key {
+    seed: u64,
+    words: [u64; 8],
+    states: [u64; 8],
+    /// Bit `n`: the beginning of length `n` ends with a slash. Up to 63.
+    pub(super) folders: u64,
+}
+
+impl Key {
+    /// Reads up to 64 bytes of the key.
+    #[inline]
+    pub(super) fn read(seed: u64, key: &[u8]) -> Self {
+        let (mut words, mut states) = ([0; 8], [0; 8]);
+        let mut chain = Chain::new(seed);
+        let mut found = 0;
+        for (number, (word, state)) in words.iter_mut().zip(&mut states).enumerate() {
+            *word = word_from(key, 8 * number);
+            *state = chain.state;
+            if 8 * number >= key.len() {
+                break;
+            }
+            found |= slashes(*word) << (8 * number);
+            chain.step(*word);
+        }
+        Key {
+            seed,
+            words,
+            states,
+            folders: found << 1,
+        }
+    }
+
+    /// The hash that a [`Chain`] gives of the first `len` bytes, at most 63.
+    #[inline]
+    pub(super) fn hash(&self, len: usize) -> u64 {
+        let number = len / 8 % 8;
+        let tail = self.words[number] & ((1 << (8 * (len % 8))) - 1);
+        finish(self.seed, self.states[number], tail, len)
+    }
+}
+
+#[inline]
+fn finish(seed: u64, state: u64, tail: u64, len: usize) -> u64 {
+    fold(
+        state ^ tail,
+        LAST ^ (len as u64).wrapping_mul(SPREAD) ^ seed.rotate_left(32),
+    )
+}
+
 /// A hash in the making: of longer and longer beginnings of `text[base..]`, or ends of `text`.
 #[derive(Clone, Copy)]
 pub(in crate::ruleset) struct Chain {
@@ -68,19 +150,21 @@ impl Chain {
     }
 
     #[inline]
+    fn step(&mut self, word: u64) {
+        self.state = fold(self.state ^ word, STEP);
+        self.words += 1;
+    }
+
+    #[inline]
     fn finish(&self, tail: u64, len: usize) -> u64 {
-        fold(
-            self.state ^ tail,
-            LAST ^ (len as u64).wrapping_mul(SPREAD) ^ self.seed.rotate_left(32),
-        )
+        finish(self.seed, self.state, tail, len)
     }
 
     /// Hash of `text[base..base + len]`. Lengths of one chain must not fall.
     #[inline]
     pub(in crate::ruleset) fn beginning(&mut self, text: &[u8], base: usize, len: usize) -> u64 {
         while self.words < len / 8 {
-            self.state = fold(self.state ^ word_from(text, base + 8 * self.words), STEP);
-            self.words += 1;
+            self.step(word_from(text, base + 8 * self.words));
         }
         let rest = len % 8;
         let tail = word_from(text, base + 8 * self.words) & ((1u64 << (8 * rest)) - 1);
@@ -91,11 +175,7 @@ impl Chain {
     #[inline]
     pub(in crate::ruleset) fn end(&mut self, text: &[u8], len: usize) -> u64 {
         while self.words < len / 8 {
-            self.state = fold(
-                self.state ^ word_to(text, text.len() - 8 * self.words),
-                STEP,
-            );
-            self.words += 1;
+            self.step(word_to(text, text.len() - 8 * self.words));
         }
         let rest = len % 8;
         let tail = if rest == 0 {
@@ -130,6 +210,12 @@ mod tests {
             let part = &text[text.len() - len..];
             assert_eq!(chain.end(text, len), Chain::new(9).end(part, len), "{len}");
         }
+        let key = Key::read(7, text);
+        for len in 0..=text.len() {
+            assert_eq!(key.hash(len), Chain::new(7).beginning(text, 0, len));
+            let folder = len > 0 && text[len - 1] == b'/';
+            assert_eq!(key.folders >> len & 1 == 1, folder, "{len}");
+        }
         assert_ne!(
             Chain::new(7).beginning(b"a", 0, 1),
             Chain::new(7).beginning(b"a\0", 0, 2)
@@ -138,5 +224,38 @@ mod tests {
             Chain::new(7).beginning(b"a", 0, 1),
             Chain::new(8).beginning(b"a", 0, 1)
         );
+    }
+
+    #[test]
+    fn slashes_are_found_among_any_bytes() {
+        for filler in 0..=255u8 {
+            for places in 0..256u64 {
+                let bytes: [u8; 8] =
+                    std::array::from_fn(|at| if places >> at & 1 == 1 { b'/' } else { filler });
+                let want = if filler == b'/' { 255 } else { places };
+                assert_eq!(slashes(u64::from_le_bytes(bytes)), want, "{bytes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bucket_ends_at_the_first_slash() {
+        let long = "x".repeat(70);
+        for bucket_text in [
+            "",
+            "a",
+            "bucket",
+            "eight-by",
+            "eight-byt",
+            "sixteen-letters-",
+            &long,
+        ] {
+            for rest in ["", "/", "/k", "/key/of/some/length"] {
+                let resource = format!("{bucket_text}{rest}");
+                let len = bucket_text.len();
+                let want = Chain::new(3).beginning(bucket_text.as_bytes(), 0, len);
+                assert_eq!(bucket(3, resource.as_bytes()), (len, want), "{resource:?}");
+            }
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! The match index: all patterns of a rule set, found by hash.
 //!
 //! Each pattern is a *node*: the text of a bucket, of a beginning or a full name within a bucket, or of an end below
-//! one of these. A node is found by the hash of its text, seeded with its parent's hash. Which lengths are worth
-//! hashing stands in the parent (a bucket knows the lengths of the beginnings in it), so that an event asks only for
-//! lengths that exist where it is. A small filter in front answers nearly all questions whose answer is no; a text is
-//! compared only when the filter and the tag in the table agree. Nodes lie bucket by bucket in one block of bytes, each
-//! with its rules beside its text: a hit touches one slot and one node.
+//! one of these. A node is found by the hash of its text, that of an end seeded with its parent's hash. Which lengths
+//! are worth hashing stands in the parent (a bucket knows the lengths of the beginnings in it, and at which of them
+//! all end with a slash), so that an event asks only for lengths that exist where it is. A tag in the table answers
+//! nearly all questions whose answer is no; a text is compared only when the tag agrees. What is in a bucket follows
+//! it in one block of bytes, with a table of its own before it and each node's rules beside its text: all of a small
+//! bucket is within a few cache lines.
+//!
+//! The key of an event is read once: its slashes, and the state of the hash at every eighth byte, from which any
+//! beginning's hash is one step.
 //!
 //! Patterns with several clauses, or with negated ones, are filed under their positive part; a hit on one of them is
 //! settled by asking the rule itself.
@@ -18,16 +22,16 @@ mod types;
 use super::Hits;
 use crate::rule::Rule;
 pub(super) use hash::Chain;
-use node::{Kind, Node, Nodes};
+use hash::Key;
+use node::{Bucket, Kind, Node, Nodes};
 use std::sync::Arc;
 use types::{Covering, Types};
 
 pub(super) use build::build;
 
-/// Seeds of the hashes, one for each kind of node.
+/// Seeds of the hashes, one for each kind of node; full keys are hashed as beginnings that reach the end.
 const BUCKET: u64 = 0x1000_0001;
 const BEGINNING: u64 = 0x2000_0003;
-const FULL: u64 = 0x3000_0007;
 const END: u64 = 0x4000_000f;
 /// A beginning without a slash: of a bucket's name.
 const BUCKET_BEGINNING: u64 = 0x5000_0011;
@@ -37,13 +41,6 @@ const ASK: u32 = 1 << 31;
 
 /// Events of a batch whose reads overlap.
 const GROUP: usize = 16;
-
-/// The hash by which the bucket of a resource is found.
-#[inline]
-fn bucket_hash(resource: &str) -> u64 {
-    let len = resource.find('/').unwrap_or(resource.len());
-    Chain::new(BUCKET).beginning(resource.as_bytes(), 0, len)
-}
 
 /// Lengths of texts, those up to 63 in a mask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +59,8 @@ pub(super) struct Index {
     everywhere: Vec<Vec<u32>>,
     /// Lengths of beginnings without slash.
     bucket_beginnings: Lengths,
-    /// Lengths of ends in any bucket, by the last byte; empty when there are none.
+    /// Lengths up to 63 of ends in any bucket, by the last byte (the first 256) and by the first byte (the others);
+    /// empty when there are none.
     ends: Vec<u64>,
     long_ends: Box<[u16]>,
 }
@@ -95,6 +93,13 @@ struct Query<'a> {
     hits: &'a mut Hits,
 }
 
+/// Where an event's look-ups begin.
+#[derive(Clone, Copy)]
+struct Located<'a> {
+    bucket_len: usize,
+    bucket: Option<Node<'a>>,
+}
+
 impl Index {
     /// Finds the rules that cover the event, in ascending order.
     pub(super) fn covering(
@@ -106,16 +111,29 @@ impl Index {
     ) {
         hits.clear();
         if let Some(covering) = self.types.covering(event_type) {
-            self.find(rules, covering, event_type, resource, hits);
+            let (bucket_len, hash) = hash::bucket(BUCKET, resource.as_bytes());
+            let located = self.locate(resource, bucket_len, hash);
+            self.find(rules, covering, event_type, resource, located, hits);
         }
     }
 
+    #[inline]
+    fn locate(&self, resource: &str, bucket_len: usize, hash: u64) -> Located<'_> {
+        let text = &resource.as_bytes()[..bucket_len];
+        Located {
+            bucket_len,
+            bucket: self.nodes.find(Kind::Bucket, hash, 0, text),
+        }
+    }
+
+    #[inline]
     fn find<'a>(
         &'a self,
         rules: &'a [Arc<Rule>],
         covering: Covering<'a>,
         event_type: &str,
         resource: &'a str,
+        located: Located<'a>,
         hits: &'a mut Hits,
     ) {
         let mut query = Query {
@@ -126,7 +144,10 @@ impl Index {
             hits,
         };
         query.everywhere(event_type);
-        query.buckets();
+        query.bucket_beginnings(located.bucket_len);
+        if let Some(bucket) = &located.bucket {
+            query.in_bucket(bucket, located.bucket_len);
+        }
         query.ends();
         if hits.len() > 1 {
             hits.sort_unstable();
@@ -147,8 +168,8 @@ impl Index {
         let mut events = events.into_iter();
         let mut number = 0;
         loop {
-            // A group at a time: first the memory that finding their buckets will read is asked for, for all of them at
-            // once, so that the waits for it overlap; then each is judged.
+            // A group at a time: first the memory that finding their patterns will read is asked for, for all of them
+            // at once, so that the waits for it overlap; then each is judged.
             let (mut group, mut held) = ([("", ""); GROUP], 0);
             for (slot, event) in group.iter_mut().zip(events.by_ref()) {
                 *slot = event;
@@ -157,10 +178,12 @@ impl Index {
             if held == 0 {
                 return;
             }
-            if self.nodes.exceed_caches() {
-                self.touch(&group[..held]);
-            }
-            for (event_type, resource) in &group[..held] {
+            let mut located = [Located {
+                bucket_len: 0,
+                bucket: None,
+            }; GROUP];
+            self.locate_group(&group[..held], &mut located);
+            for ((event_type, resource), located) in group[..held].iter().zip(located) {
                 let covering = match last {
                     Some((same, covering)) if same == *event_type => covering,
                     _ => {
@@ -171,7 +194,7 @@ impl Index {
                 };
                 hits.clear();
                 if let Some(covering) = covering {
-                    self.find(rules, covering, event_type, resource, hits);
+                    self.find(rules, covering, event_type, resource, located, hits);
                 }
                 each(number, hits);
                 number += 1;
@@ -179,17 +202,97 @@ impl Index {
         }
     }
 
-    /// Reads where finding the buckets of these events begins.
-    fn touch(&self, group: &[(&str, &str)]) {
-        let mut places = [0; GROUP];
-        for (place, (_, resource)) in places.iter_mut().zip(group) {
-            *place = self.nodes.touch_slot(bucket_hash(resource));
+    /// Finds the buckets of these events; where the index exceeds the caches, also reads where the look-ups in them
+    /// begin.
+    fn locate_group<'a>(&'a self, group: &[(&str, &str)], located: &mut [Located<'a>; GROUP]) {
+        let mut hashes = [(0, 0); GROUP];
+        for (hash, (_, resource)) in hashes.iter_mut().zip(group) {
+            *hash = hash::bucket(BUCKET, resource.as_bytes());
         }
-        let touched = places
-            .iter()
-            .fold(0, |sum, place| sum ^ self.nodes.touch_node(*place));
-        // Keeps the reads from being left out as useless.
+        let far = self.nodes.exceed_caches();
+        if far {
+            let mut places = [0; GROUP];
+            for (place, (_, hash)) in places.iter_mut().zip(hashes) {
+                *place = self.nodes.touch_slot(hash);
+            }
+            let touched = places
+                .iter()
+                .fold(0, |sum, place| sum ^ self.nodes.touch_node(*place));
+            // Keeps the reads from being left out as useless.
+            std::hint::black_box(touched);
+        }
+        for ((located, (_, resource)), (len, hash)) in located.iter_mut().zip(group).zip(hashes) {
+            *located = self.locate(resource, len, hash);
+        }
+        if far {
+            self.touch_patterns(group, located);
+        }
+    }
+
+    /// Reads the slots of the beginnings and ends that these events will be asked for, and then the nodes they name.
+    fn touch_patterns<'a>(&'a self, group: &[(&str, &str)], located: &[Located<'a>; GROUP]) {
+        /// Beginnings of one event that are touched.
+        const EACH: usize = 6;
+        let mut places = [[0; EACH]; GROUP];
+        let mut ends = [0; GROUP];
+        let mut buckets = [None; GROUP];
+        for (number, ((_, resource), located)) in group.iter().zip(located).enumerate() {
+            let text = resource.as_bytes();
+            self.each_end(text, |len, hash| {
+                let _ = len;
+                ends[number] = self.nodes.touch_slot(hash);
+            });
+            let Some(bucket) = located
+                .bucket
+                .as_ref()
+                .and_then(|bucket| self.nodes.open(bucket))
+            else {
+                continue;
+            };
+            buckets[number] = Some(bucket);
+            let Some(bytes) = text.get(located.bucket_len + 1..) else {
+                continue;
+            };
+            let key = Key::read(BEGINNING, bytes);
+            let mut slots = places[number].iter_mut();
+            let lengths = bucket.held.beginnings & (bucket.held.ragged | key.folders);
+            each_length(lengths, &[], bytes.len(), |len| {
+                if let Some(slot) = slots.next() {
+                    *slot = bucket.touch_slot(key.hash(len));
+                }
+            });
+            if bucket.held.full >> (bytes.len() & 63) & 1 == 1
+                && let Some(slot) = slots.next()
+            {
+                *slot = bucket.touch_slot(full_hash(&key, bytes));
+            }
+        }
+        let mut touched = 0;
+        for ((bucket, places), end) in buckets.iter().zip(&places).zip(ends) {
+            touched ^= self.nodes.touch_node(end);
+            if let Some(bucket) = bucket {
+                for place in places {
+                    touched ^= bucket.touch_node(*place);
+                }
+            }
+        }
         std::hint::black_box(touched);
+    }
+
+    /// The ends of the resource that are worth asking for in any bucket.
+    #[inline]
+    fn each_end(&self, text: &[u8], mut each: impl FnMut(usize, u64)) {
+        let Some(last) = text.last() else { return };
+        let Some(&mask) = self.ends.get(usize::from(*last)) else {
+            return;
+        };
+        let mut chain = Chain::new(END);
+        each_length(mask, &self.long_ends, text.len(), |len| {
+            let first = text[text.len() - len];
+            if len > 63 || self.ends[256 + usize::from(first)] >> len & 1 == 1 {
+                each(len, chain.end(text, len));
+            }
+        });
     }
 
     /// Bytes on the heap.
@@ -204,6 +307,16 @@ impl Index {
             + everywhere
             + 8 * self.ends.capacity()
             + 2 * self.long_ends.len()
+    }
+}
+
+/// The hash of a whole key.
+#[inline]
+fn full_hash(key: &Key, bytes: &[u8]) -> u64 {
+    if bytes.len() < 64 {
+        key.hash(bytes.len())
+    } else {
+        Chain::new(BEGINNING).beginning(bytes, 0, bytes.len())
     }
 }
 
@@ -223,66 +336,68 @@ impl Query<'_> {
         });
     }
 
-    /// Everything that is found by the bucket: full names, beginnings, and ends below them.
-    fn buckets(&mut self) {
-        let text = self.resource.as_bytes();
-        let slash = self.resource.find('/');
-        let bucket_len = slash.unwrap_or(text.len());
+    /// Beginnings of bucket names.
+    #[inline]
+    fn bucket_beginnings(&mut self, bucket_len: usize) {
         let index = self.index;
-
-        if index.bucket_beginnings != Lengths::default() {
-            let mut chain = Chain::new(BUCKET_BEGINNING);
-            let Lengths { mask, long } = &index.bucket_beginnings;
-            each_length(*mask, long, bucket_len, |len| {
-                let hash = chain.beginning(text, 0, len);
-                if let Some(node) = index
-                    .nodes
-                    .find(Kind::BucketBeginning, hash, 0, &text[..len])
-                {
-                    self.take(&node);
-                    self.below(&node, hash);
-                }
-            });
+        let Lengths { mask, long } = &index.bucket_beginnings;
+        if *mask == 0 && long.is_empty() {
+            return;
         }
-
-        let hash = Chain::new(BUCKET).beginning(text, 0, bucket_len);
-        let Some(bucket) = index.nodes.find(Kind::Bucket, hash, 0, &text[..bucket_len]) else {
-            return;
-        };
-        let Some(slash) = slash else {
-            // The bucket itself.
-            self.take(&bucket);
-            return;
-        };
-        let base = slash + 1;
-        let key_len = text.len() - base;
-        if bucket.has_full_names() {
-            let full = Chain::new(hash ^ FULL).beginning(text, base, key_len);
+        let text = self.resource.as_bytes();
+        let mut chain = Chain::new(BUCKET_BEGINNING);
+        each_length(*mask, long, bucket_len, |len| {
+            let hash = chain.beginning(text, 0, len);
             if let Some(node) = index
                 .nodes
-                .find(Kind::Full, full, bucket.at(), &text[base..])
+                .find(Kind::BucketBeginning, hash, 0, &text[..len])
             {
                 self.take(&node);
-            }
-        }
-        let (mask, long) = index.nodes.beginnings(&bucket);
-        let mut chain = Chain::new(hash ^ BEGINNING);
-        each_length(mask, long, key_len, |len| {
-            let hash = chain.beginning(text, base, len);
-            if let Some(node) =
-                index
-                    .nodes
-                    .find(Kind::Beginning, hash, bucket.at(), &text[base..base + len])
-            {
-                self.take(&node);
-                self.below(&node, hash);
+                self.below(&node, hash, None);
             }
         });
     }
 
+    /// Everything that is found by the bucket: full names, beginnings, and ends below them.
+    #[inline]
+    fn in_bucket(&mut self, bucket: &Node<'_>, bucket_len: usize) {
+        let Some(key) = self.resource.as_bytes().get(bucket_len + 1..) else {
+            // The bucket itself.
+            return self.take(bucket);
+        };
+        let index = self.index;
+        let Some(bucket) = index.nodes.open(bucket) else {
+            return;
+        };
+        let read = Key::read(BEGINNING, key);
+        if bucket.held.full >> (key.len() & 63) & 1 == 1
+            && let Some(node) = bucket.find(Kind::Full, full_hash(&read, key), 0, key)
+        {
+            self.take(&node);
+        }
+        let lengths = bucket.held.beginnings & (bucket.held.ragged | read.folders);
+        each_length(lengths, &[], key.len(), |len| {
+            self.beginning(&bucket, read.hash(len), &key[..len]);
+        });
+        if !bucket.long_beginnings.is_empty() {
+            let mut chain = Chain::new(BEGINNING);
+            each_length(0, bucket.long_beginnings, key.len(), |len| {
+                self.beginning(&bucket, chain.beginning(key, 0, len), &key[..len]);
+            });
+        }
+    }
+
+    #[inline]
+    fn beginning(&mut self, bucket: &Bucket<'_>, hash: u64, text: &[u8]) {
+        if let Some(node) = bucket.find(Kind::Beginning, hash, 0, text) {
+            self.take(&node);
+            self.below(&node, hash, Some(bucket));
+        }
+    }
+
     /// The ends that are asked for together with a beginning.
     #[inline]
-    fn below(&mut self, node: &Node<'_>, hash: u64) {
+    fn below(&mut self, node: &Node<'_>, hash: u64, bucket: Option<&Bucket<'_>>) {
         let text = self.resource.as_bytes();
         let index = self.index;
         let (mask, long) = index.nodes.ends(node);
@@ -292,31 +407,25 @@ impl Query<'_> {
         let mut chain = Chain::new(hash ^ END);
         each_length(mask, long, text.len(), |len| {
             let hash = chain.end(text, len);
-            if let Some(found) =
-                index
-                    .nodes
-                    .find(Kind::End, hash, node.at(), &text[text.len() - len..])
-            {
+            let end = &text[text.len() - len..];
+            let found = match bucket {
+                Some(bucket) => bucket.find(Kind::EndBelow, hash, node.at(), end),
+                None => index.nodes.find(Kind::EndBelow, hash, node.at(), end),
+            };
+            if let Some(found) = found {
                 self.take(&found);
             }
         });
     }
 
     /// The ends that are asked for in any bucket.
+    #[inline]
     fn ends(&mut self) {
-        let text = self.resource.as_bytes();
         let index = self.index;
-        let Some(last) = text.last() else { return };
-        let Some(&mask) = index.ends.get(usize::from(*last)) else {
-            return;
-        };
-        let mut chain = Chain::new(END);
-        each_length(mask, &index.long_ends, text.len(), |len| {
-            let hash = chain.end(text, len);
-            if let Some(node) = index
-                .nodes
-                .find(Kind::End, hash, 0, &text[text.len() - len..])
-            {
+        let text = self.resource.as_bytes();
+        index.each_end(text, |len, hash| {
+            let end = &text[text.len() - len..];
+            if let Some(node) = index.nodes.find(Kind::End, hash, 0, end) {
                 self.take(&node);
             }
         });

@@ -1,7 +1,10 @@
 //! The event types of a rule set: an event's type is looked up once, and each candidate rule then costs one test.
 
-use crate::rule::{EventTypePattern, EventTypes};
+use super::hash::Chain;
+use crate::rule::{EventTypePattern, EventTypes, KNOWN_EVENT_TYPES};
 use std::collections::HashMap;
+
+const SEED: u64 = 0x7000_0017;
 
 type Map<V> = HashMap<Box<str>, V, foldhash::fast::FixedState>;
 
@@ -18,8 +21,26 @@ pub(super) struct Types {
     starts: Vec<u32>,
     /// With at most 64 atoms, each set as a mask.
     masks: Vec<u64>,
+    /// With at most 64 atoms, what covers the types that are likely to come: one probe of the table finds it, where
+    /// otherwise the name and each of its groups are looked up.
+    likely: Vec<Likely>,
+    /// Places in `likely`, by hash; [`NONE`] where empty. Its length is a power of two, and it is never full.
+    table: Vec<u32>,
     interned: HashMap<Box<[u32]>, SetId, foldhash::fast::FixedState>,
     count: u32,
+}
+
+/// An event type that a rule names, or that sources are known to emit.
+#[derive(Clone, Debug)]
+struct Likely {
+    name: Box<str>,
+    mask: u64,
+}
+
+const NONE: u32 = u32::MAX;
+
+fn hash(name: &str) -> usize {
+    (Chain::new(SEED).beginning(name.as_bytes(), 0, name.len()) >> 32) as usize
 }
 
 /// Which atoms cover the type of an event.
@@ -80,9 +101,52 @@ impl Types {
                         .fold(0, |mask, atom| mask | 1 << atom)
                 })
                 .collect();
+            self.prepare();
         }
         self.atoms.shrink_to_fit();
         self.starts.shrink_to_fit();
+    }
+
+    /// Settles the likely types.
+    fn prepare(&mut self) {
+        let mut names: Vec<&str> = self.names.keys().map(|name| &**name).collect();
+        names.extend(KNOWN_EVENT_TYPES);
+        names.sort_unstable();
+        names.dedup();
+        self.likely = names
+            .into_iter()
+            .map(|name| {
+                let mut mask = 0;
+                self.each_atom(name, |atom| mask |= 1 << atom);
+                Likely {
+                    name: name.into(),
+                    mask,
+                }
+            })
+            .collect();
+        self.table = vec![NONE; (4 * self.likely.len()).next_power_of_two()];
+        let last = self.table.len() - 1;
+        for (number, likely) in (0u32..).zip(&self.likely) {
+            let mut slot = hash(&likely.name) & last;
+            while self.table[slot] != NONE {
+                slot = (slot + 1) & last;
+            }
+            self.table[slot] = number;
+        }
+    }
+
+    /// What covers the type, if it is a likely one.
+    #[inline]
+    fn likely(&self, event_type: &str) -> Option<u64> {
+        let last = self.table.len().checked_sub(1)?;
+        let mut slot = hash(event_type) & last;
+        loop {
+            let likely = self.likely.get(self.table[slot] as usize)?;
+            if *likely.name == *event_type {
+                return Some(likely.mask);
+            }
+            slot = (slot + 1) & last;
+        }
     }
 
     pub(super) fn atoms_of(&self, set: SetId) -> &[u32] {
@@ -110,6 +174,9 @@ impl Types {
 
     /// What covers an event type; None when no rule asks for it.
     pub(super) fn covering<'a>(&self, event_type: &'a str) -> Option<Covering<'a>> {
+        if let Some(mask) = self.likely(event_type) {
+            return (mask != 0).then_some(Covering::Mask(mask));
+        }
         let (mut mask, mut few, mut count) = (0u64, [0; 8], 0);
         self.each_atom(event_type, |atom| {
             mask |= 1u64.checked_shl(atom).unwrap_or_default();
@@ -153,6 +220,12 @@ impl Types {
         let text = |map: &Map<u32>| map.keys().map(|text| text.len() + 32).sum::<usize>();
         4 * (self.atoms.capacity() + self.starts.capacity())
             + 8 * self.masks.capacity()
+            + self
+                .likely
+                .iter()
+                .map(|likely| likely.name.len() + 24)
+                .sum::<usize>()
+            + 4 * self.table.capacity()
             + text(&self.names)
             + text(&self.groups)
     }
