@@ -14,13 +14,17 @@ use carillon_core::ruleset::{Hits, Miss, Overlap, RuleBook, RuleSet, miss};
 use std::sync::Arc;
 use support::{Draw, EVENT_TYPES};
 
-/// Rule sets and events each that a run judges: 1.2 million cases, or those of `CARILLON_RULE_SETS` sets.
-fn sizes() -> (u64, usize) {
-    let sets = std::env::var("CARILLON_RULE_SETS")
+/// Rule sets that a run judges, half of them with each overlap setting; `CARILLON_RULE_SETS` asks for another number.
+const SETS: u64 = 12_000;
+/// Events judged by each set. What a set and an event make is a case: 1.2 million of them in a plain run.
+const EVENTS: usize = 100;
+const _: () = assert!(SETS * EVENTS as u64 >= 1_000_000);
+
+fn sets() -> u64 {
+    std::env::var("CARILLON_RULE_SETS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(12_000);
-    (sets, 100)
+        .unwrap_or(SETS)
 }
 
 /// What the rules say, one by one.
@@ -116,8 +120,8 @@ fn repaired(rule: &Rule, event_type: &str, resource: &str, reason: &Miss) {
     );
 }
 
-fn differential(overlap: Overlap, seed: u64) -> u64 {
-    let (sets, events) = sizes();
+fn differential(overlap: Overlap, seed: u64) {
+    let sets = sets();
     let (mut cases, mut covered, mut several, mut by_default) = (0u64, 0u64, 0u64, 0u64);
     let mut hits = Hits::new();
     for number in 0..sets / 2 {
@@ -129,7 +133,7 @@ fn differential(overlap: Overlap, seed: u64) -> u64 {
             rules.retain(|rule| book.insert(rule.clone()).is_ok());
         }
         let set = RuleSet::build(rules.clone());
-        let judged: Vec<(&str, String)> = (0..events)
+        let judged: Vec<(&str, String)> = (0..EVENTS)
             .map(|_| {
                 (
                     *draw.pick(&EVENT_TYPES),
@@ -178,7 +182,11 @@ fn differential(overlap: Overlap, seed: u64) -> u64 {
             several += u64::from(hits.len() > 1);
             by_default += u64::from(hits.is_empty() && !told.is_empty());
         }
+        if cases.is_multiple_of(1_000_000) {
+            println!("{overlap:?}: {cases} cases so far");
+        }
     }
+    assert_eq!(cases, sets / 2 * EVENTS as u64);
     println!(
         "{overlap:?}: {cases} cases, {covered} covered, {several} by several rules, {by_default} by default"
     );
@@ -187,7 +195,6 @@ fn differential(overlap: Overlap, seed: u64) -> u64 {
         "the cases say too little"
     );
     assert_eq!(several > 0, overlap == Overlap::Allow);
-    cases
 }
 
 #[test]
@@ -221,6 +228,142 @@ fn many_rules_in_one_set() {
             .map(|(number, _)| number)
             .collect();
         assert_eq!(hits, want, "{event_type} on {resource:?}");
+    }
+}
+
+#[test]
+fn a_set_that_exceeds_the_caches() {
+    // Large sets are judged in another order of steps: whole groups of events at once.
+    let mut draw = Draw::new(17);
+    let folder = |draw: &mut Draw| {
+        let slash = if draw.chance(3) { "" } else { "/" };
+        let long = if draw.chance(40) {
+            "deep/".repeat(14)
+        } else {
+            String::new()
+        };
+        format!("{long}d{}/e{}{slash}", draw.below(20), draw.below(40))
+    };
+    let pattern = |draw: &mut Draw| {
+        let bucket = draw.below(400);
+        let bucket = format!("b{}", bucket * bucket / 400);
+        let (prefix, suffix) = (
+            format!("{bucket}/{}", folder(draw)),
+            format!(
+                "-{}.{}",
+                draw.below(3_000),
+                draw.pick(&["jpg", "png", "parquet"])
+            ),
+        );
+        match draw.below(6) {
+            0 => ResourcePattern::Name(format!("{prefix}x{suffix}")),
+            1 => ResourcePattern::Ends {
+                prefix: String::new(),
+                suffix,
+            },
+            2 => ResourcePattern::Ends { prefix, suffix },
+            3 if draw.chance(50) => ResourcePattern::Name(bucket),
+            _ => ResourcePattern::Ends {
+                prefix,
+                suffix: String::new(),
+            },
+        }
+    };
+    let rules: Vec<Arc<Rule>> = (0..60_000)
+        .map(|number| {
+            let clauses = |negated, pattern| vec![carillon_core::rule::Clause { negated, pattern }];
+            let resources = Resources::AnyOf(vec![clauses(false, pattern(&mut draw))]);
+            Arc::new(support::named(
+                &format!("r{number}"),
+                support::event_types(&mut draw),
+                resources,
+                true,
+            ))
+        })
+        .collect();
+    let set = RuleSet::build(rules.clone());
+    assert!(set.index_bytes() > 2 << 20, "{}", set.index_bytes());
+    let events: Vec<(&str, String)> = (0..250)
+        .map(|_| {
+            let resource = match &rules[draw.below(rules.len())].resources {
+                Resources::AnyOf(alternatives) => match &alternatives[0][0].pattern {
+                    ResourcePattern::Name(name) => name.clone(),
+                    ResourcePattern::Ends { prefix, suffix } if prefix.is_empty() => {
+                        format!("b{}/{}y{suffix}", draw.below(400), folder(&mut draw))
+                    }
+                    ResourcePattern::Ends { prefix, suffix } => {
+                        format!("{prefix}z-{}.jpg{suffix}", draw.below(3_000))
+                    }
+                },
+                Resources::All => String::new(),
+            };
+            (*draw.pick(&EVENT_TYPES), resource)
+        })
+        .collect();
+    let mut batched = 0;
+    let pairs = events
+        .iter()
+        .map(|(event_type, resource)| (*event_type, resource.as_str()));
+    set.covering_batch(pairs, &mut Hits::new(), |number, hits| {
+        let (event_type, resource) = &events[number];
+        let want: Vec<u32> = (0..)
+            .zip(&rules)
+            .filter(|(_, rule)| rule.covers(event_type, resource))
+            .map(|(number, _)| number)
+            .collect();
+        assert_eq!(hits, want, "{event_type} on {resource:?}");
+        batched += hits.len();
+    });
+    assert!(batched > 100, "{batched}");
+}
+
+#[test]
+fn one_pattern_of_very_many_rules() {
+    let clause = |pattern| {
+        vec![carillon_core::rule::Clause {
+            negated: false,
+            pattern,
+        }]
+    };
+    let ends = |prefix: &str, suffix: &str| ResourcePattern::Ends {
+        prefix: prefix.into(),
+        suffix: suffix.into(),
+    };
+    let types =
+        |text: &str| carillon_core::rule::EventTypes(vec![EventTypePattern::parse(text).unwrap()]);
+    // Of each pattern more rules than a node's first word counts.
+    let patterns = [
+        ends("b/k/", ""),
+        ends("b/k/", ".e"),
+        ends("", ".e"),
+        ends("b", ".e"),
+        ResourcePattern::Name("b/k/x.e".into()),
+        ResourcePattern::Name("b".into()),
+    ];
+    let rules: Vec<Arc<Rule>> = (0..600 * patterns.len())
+        .map(|number| {
+            let resources = Resources::AnyOf(vec![clause(patterns[number % 6].clone())]);
+            let types = types(if number % 4 == 0 { "A:*" } else { "B:x" });
+            Arc::new(support::named(
+                &format!("r{number}"),
+                types,
+                resources,
+                true,
+            ))
+        })
+        .collect();
+    let set = RuleSet::build(rules.clone());
+    let mut hits = Hits::new();
+    for resource in [
+        "b/k/x.e", "b/k/y.e", "b/k/y", "b", "b.e", "bb/k/x.e", "c/x.e", "b/",
+    ] {
+        set.covering("A:x", resource, &mut hits);
+        let want: Vec<u32> = (0..)
+            .zip(&rules)
+            .filter(|(_, rule)| rule.covers("A:x", resource))
+            .map(|(number, _)| number)
+            .collect();
+        assert_eq!(hits, want, "{resource:?}");
     }
 }
 

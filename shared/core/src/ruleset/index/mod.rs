@@ -100,6 +100,26 @@ struct Located<'a> {
     bucket: Option<Node<'a>>,
 }
 
+/// What covers the type of the event before: events of a batch are often of one.
+struct LastType<'i, 'e> {
+    types: &'i Types,
+    last: Option<(&'e str, Option<Covering<'e>>)>,
+}
+
+impl<'e> LastType<'_, 'e> {
+    #[inline]
+    fn covering(&mut self, event_type: &'e str) -> Option<Covering<'e>> {
+        if let Some((same, covering)) = self.last
+            && same == event_type
+        {
+            return covering;
+        }
+        let covering = self.types.covering(event_type);
+        self.last = Some((event_type, covering));
+        covering
+    }
+}
+
 impl Index {
     /// Finds the rules that cover the event, in ascending order.
     pub(super) fn covering(
@@ -164,9 +184,25 @@ impl Index {
         hits: &mut Hits,
         mut each: impl FnMut(usize, &[u32]),
     ) {
-        let mut last: Option<(&str, Option<Covering<'_>>)> = None;
-        let mut events = events.into_iter();
+        let mut types = LastType {
+            types: &self.types,
+            last: None,
+        };
         let mut number = 0;
+        if !self.nodes.exceed_caches() {
+            for (event_type, resource) in events {
+                hits.clear();
+                if let Some(covering) = types.covering(event_type) {
+                    let (bucket_len, hash) = hash::bucket(BUCKET, resource.as_bytes());
+                    let located = self.locate(resource, bucket_len, hash);
+                    self.find(rules, covering, event_type, resource, located, hits);
+                }
+                each(number, hits);
+                number += 1;
+            }
+            return;
+        }
+        let mut events = events.into_iter();
         loop {
             // A group at a time: first the memory that finding their patterns will read is asked for, for all of them
             // at once, so that the waits for it overlap; then each is judged.
@@ -184,16 +220,8 @@ impl Index {
             }; GROUP];
             self.locate_group(&group[..held], &mut located);
             for ((event_type, resource), located) in group[..held].iter().zip(located) {
-                let covering = match last {
-                    Some((same, covering)) if same == *event_type => covering,
-                    _ => {
-                        let covering = self.types.covering(event_type);
-                        last = Some((event_type, covering));
-                        covering
-                    }
-                };
                 hits.clear();
-                if let Some(covering) = covering {
+                if let Some(covering) = types.covering(event_type) {
                     self.find(rules, covering, event_type, resource, located, hits);
                 }
                 each(number, hits);
@@ -202,31 +230,25 @@ impl Index {
         }
     }
 
-    /// Finds the buckets of these events; where the index exceeds the caches, also reads where the look-ups in them
-    /// begin.
+    /// Finds the buckets of these events, and reads where the look-ups in them begin.
     fn locate_group<'a>(&'a self, group: &[(&str, &str)], located: &mut [Located<'a>; GROUP]) {
         let mut hashes = [(0, 0); GROUP];
         for (hash, (_, resource)) in hashes.iter_mut().zip(group) {
             *hash = hash::bucket(BUCKET, resource.as_bytes());
         }
-        let far = self.nodes.exceed_caches();
-        if far {
-            let mut places = [0; GROUP];
-            for (place, (_, hash)) in places.iter_mut().zip(hashes) {
-                *place = self.nodes.touch_slot(hash);
-            }
-            let touched = places
-                .iter()
-                .fold(0, |sum, place| sum ^ self.nodes.touch_node(*place));
-            // Keeps the reads from being left out as useless.
-            std::hint::black_box(touched);
+        let mut places = [0; GROUP];
+        for (place, (_, hash)) in places.iter_mut().zip(hashes) {
+            *place = self.nodes.touch_slot(hash);
         }
+        let touched = places
+            .iter()
+            .fold(0, |sum, place| sum ^ self.nodes.touch_node(*place));
+        // Keeps the reads from being left out as useless.
+        std::hint::black_box(touched);
         for ((located, (_, resource)), (len, hash)) in located.iter_mut().zip(group).zip(hashes) {
             *located = self.locate(resource, len, hash);
         }
-        if far {
-            self.touch_patterns(group, located);
-        }
+        self.touch_patterns(group, located);
     }
 
     /// Reads the slots of the beginnings and ends that these events will be asked for, and then the nodes they name.
