@@ -234,6 +234,21 @@ fn conflict_check(bencher: Bencher<'_, '_>, count: usize) {
         .bench_local_refs(|rule| book.check(rule).is_ok());
 }
 
+/// The hard askers: none conflicts, and each has very many neighbours that nearly do.
+#[divan::bench(args = ALL, sample_count = 2_000, sample_size = 1)]
+fn conflict_check_of_near_misses(bencher: Bencher<'_, '_>, count: usize) {
+    if too_large(count) {
+        return;
+    }
+    let (rules, askers) = workload::near_misses(count);
+    let book = RuleBook::open_with(rules, Limits::NONE, Overlap::Refuse);
+    let _ = book.check(&askers[0]);
+    let mut asked = askers.iter().cycle();
+    bencher
+        .with_inputs(|| asked.next().expect("a cycle does not end"))
+        .bench_local_refs(|rule| assert!(book.check(rule).is_ok()));
+}
+
 #[divan::bench(args = SMALL, sample_count = 5)]
 fn peer_naive(bencher: Bencher<'_, '_>, count: usize) {
     if too_large(count) {

@@ -145,27 +145,82 @@ pub fn rules(count: usize) -> Vec<Arc<Rule>> {
                 })
                 .collect();
             let types = TYPE_SETS[draw.below(TYPE_SETS.len())];
-            Arc::new(Rule {
-                product: Product::Oss,
-                name: RuleName::parse(&format!("rule-{number}"))
-                    .expect("letters, digits and a hyphen"),
-                event_types: EventTypes(
-                    types
-                        .iter()
-                        .map(|text| EventTypePattern::parse(text).expect("a known event type"))
-                        .collect(),
-                ),
-                resources: Resources::AnyOf(alternatives),
-                endpoints: vec![Endpoint {
-                    kind: EndpointKind::Queue,
-                    value: "queue".to_owned(),
-                }],
-                enabled: true,
-                topic: None,
-                created: Timestamp::default(),
-            })
+            rule(format!("rule-{number}"), types, alternatives)
         })
         .collect()
+}
+
+fn rule(name: String, types: &[&str], alternatives: Vec<Vec<Clause>>) -> Arc<Rule> {
+    Arc::new(Rule {
+        product: Product::Oss,
+        name: RuleName::parse(&name).expect("letters, digits and a hyphen"),
+        event_types: EventTypes(
+            types
+                .iter()
+                .map(|text| EventTypePattern::parse(text).expect("a known event type"))
+                .collect(),
+        ),
+        resources: Resources::AnyOf(alternatives),
+        endpoints: vec![Endpoint {
+            kind: EndpointKind::Queue,
+            value: "queue".to_owned(),
+        }],
+        enabled: true,
+        topic: None,
+        created: Timestamp::default(),
+    })
+}
+
+/// Rules of one pattern each, all of one bucket and the same event types, that hold together; and rules that hold
+/// together with all of them, though each has very many neighbours: thousands of patterns begin as it does, thousands of
+/// others end as it does, and none does both.
+pub fn near_misses(count: usize) -> (Vec<Arc<Rule>>, Vec<Rule>) {
+    let mut draw = Draw::new(11);
+    let ends = |prefix: String, suffix: String| {
+        vec![vec![Clause {
+            negated: false,
+            pattern: ResourcePattern::Ends { prefix, suffix },
+        }]]
+    };
+    // Folders of even numbers hold files that end one way, those of odd numbers files that end the other way.
+    let folder = |number: usize, parity: usize| {
+        let top = 2 * (number % 4) + parity;
+        format!(
+            "bucket/{top}/{:02}/{:03}/",
+            number / 4 % 32,
+            number / 128 % 512
+        )
+    };
+    let rules = (0..count).map(|number| {
+        let (parity, number) = (number % 2, number / 2);
+        let kind = ["jpg", "png"][parity];
+        let prefix = format!("{}{number}/", folder(number, parity));
+        let types = &["ObjectCreated:*"];
+        rule(
+            format!("rule-{parity}-{number}"),
+            types,
+            ends(prefix, format!("-{number}.{kind}")),
+        )
+    });
+    let askers = (0..2_000).map(|asker| {
+        let (parity, number) = (draw.below(2), draw.below(1 << 16));
+        let whole = folder(number, parity);
+        // From a whole top folder down to one with a handful of patterns.
+        let prefix: String = whole.split_inclusive('/').take(2 + asker % 3).collect();
+        let kind = ["png", "jpg"][parity];
+        let suffix = if draw.below(2) == 0 {
+            format!(".{kind}")
+        } else {
+            format!("{}.{kind}", draw.below(10))
+        };
+        let asker = rule(
+            format!("asker-{asker}"),
+            &["ObjectCreated:*"],
+            ends(prefix, suffix),
+        );
+        Rule::clone(&asker)
+    });
+    (rules.collect(), askers.collect())
 }
 
 /// One event: its type and its resource.

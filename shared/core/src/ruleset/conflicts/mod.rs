@@ -3,6 +3,7 @@
 //! The patterns of all rules are kept by event type, and for each type in a [`Plane`]: a new rule looks only at types
 //! that meet its own, and in those only at patterns whose ends are comparable with its own.
 
+mod grid;
 mod plane;
 
 use crate::event::EventType;
