@@ -1,9 +1,9 @@
 //! `carillon check`: what is wrong with a rule file, and what is odd.
 
-use super::rules::read;
+use super::rules::{OverlapArg, read};
 use crate::failure::{Failure, Outcome};
 use crate::output::{BAD, DIM, GOOD, print_json, say};
-use carillon_core::ruleset::{MAX_COUNTED, check};
+use carillon_core::ruleset::{MAX_COUNTED, check_under};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -17,6 +17,9 @@ pub(crate) struct CheckArgs {
     /// Rule file: a JSON array of objects with the parameters of CreateEventRule; - for standard input.
     #[arg(long, value_name = "FILE")]
     rules: PathBuf,
+    /// What to do with rules that claim one event; allowed, patterns within those of another rule are warned of.
+    #[arg(long, value_enum, default_value_t)]
+    overlap: OverlapArg,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -25,7 +28,7 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     pub(crate) fn run(&self) -> Outcome {
         let file = read(&self.rules)?;
-        let report = check(&file);
+        let report = check_under(&file, self.overlap.into());
         if self.json {
             let conflicts: Vec<_> = report
                 .conflicts

@@ -7,7 +7,7 @@
 )]
 
 use carillon_core::rule::{Limits, Rule, RuleFile, RuleSpec, Unusable};
-use carillon_core::ruleset::{Hits, RuleSet, check};
+use carillon_core::ruleset::{Hits, Overlap, RuleSet, check, check_under};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -222,6 +222,31 @@ fn oddities_are_warnings() {
             "EventTypes[0]",
             "no source",
         ),
+        (
+            json!({"EventTypes": ["ObjectCreated:Put"]}),
+            "EventTypes[0]",
+            "ObjectCreated:PutObject?",
+        ),
+        (
+            json!({"ProductName": "dm", "MatchRules": null, "EventTypes": ["Delivered:SendFailed"]}),
+            "EventTypes[0]",
+            "Deliver:SendFailed?",
+        ),
+        (
+            json!({"ProductName": "viapi", "MatchRules": null, "EventTypes": ["GenerateVideos"]}),
+            "EventTypes[0]",
+            "GenerateVideo?",
+        ),
+        (
+            json!({"MatchRules": [[{"Prefix": "a/"}, {"Prefix": "a", "MatchState": false}]]}),
+            "MatchRules[0]",
+            "never match",
+        ),
+        (
+            json!({"MatchRules": [[{"Name": "a"}, {"Prefix": "a/", "MatchState": false}, {"Name": "a/x"}]]}),
+            "MatchRules[0]",
+            "never match",
+        ),
         (json!({"Colour": "red"}), "Colour", "not known"),
         (
             json!({"MatchRules": [[{"Prefix": "a/", "suffix": "b"}]]}),
@@ -243,4 +268,146 @@ fn oddities_are_warnings() {
         );
     }
     assert_eq!(check(&file(&[element(&json!({}))])).warnings, []);
+}
+
+#[test]
+fn types_that_sources_emit_are_not_warned_of() {
+    for (product, types) in [
+        (
+            "oss",
+            json!([
+                "ObjectCreated:*",
+                "BucketQueried:*",
+                "BucketCreated:PutBucket",
+                "ObjectRestore:StartRestore",
+                "ReplicationTracked:*",
+                "ObjectQueried:HeadObject",
+            ]),
+        ),
+        (
+            "oss",
+            json!(["BucketQueried:GetBucketCors", "ReplicationTracked:Failed"]),
+        ),
+        ("dm", json!(["Deliver:*"])),
+        ("viapi", json!(["SuperResolveVideo", "DetectCovid19Cad"])),
+        ("own", json!(["Anything:AtAll"])),
+    ] {
+        let rules = if product == "oss" {
+            json!([[{"Prefix": "a/"}]])
+        } else {
+            Value::Null
+        };
+        let rule = json!({"ProductName": product, "EventTypes": types, "MatchRules": rules});
+        let report = check(&file(&[element(&rule)]));
+        assert_eq!(
+            (report.errors, report.warnings),
+            (vec![], vec![]),
+            "{types}"
+        );
+    }
+}
+
+#[test]
+fn a_rule_that_can_never_match_is_named_whole() {
+    let never = json!([
+        [{"Prefix": "a/"}, {"Prefix": "b/"}],
+        [{"Suffix": ".jpg"}, {"Suffix": "jpg", "MatchState": false}],
+    ]);
+    let report = check(&file(&[element(&json!({"MatchRules": never}))]));
+    let fields: Vec<&str> = report
+        .warnings
+        .iter()
+        .map(|warning| warning.field.as_str())
+        .collect();
+    assert_eq!(fields, ["MatchRules[0]", "MatchRules[1]", "MatchRules"]);
+    assert!(report.warnings[2].message.contains("never takes an event"));
+
+    let types = json!(["Tagged:*", "Untagged:Twice"]);
+    let report = check(&file(&[element(&json!({"EventTypes": types}))]));
+    let fields: Vec<&str> = report
+        .warnings
+        .iter()
+        .map(|warning| warning.field.as_str())
+        .collect();
+    assert_eq!(fields, ["EventTypes[0]", "EventTypes[1]", "EventTypes"]);
+}
+
+#[test]
+fn patterns_within_others() {
+    let rule = |name: &str, types: Value, rules: Value| {
+        element(&json!({"RuleName": name, "EventTypes": types, "MatchRules": rules}))
+    };
+    let created = || json!(["ObjectCreated:*"]);
+    let elements = [
+        rule(
+            "wide",
+            created(),
+            json!([[{"Prefix": "a/"}], [{"Suffix": ".raw"}, {"Prefix": "b/"}]]),
+        ),
+        rule(
+            "inner",
+            json!(["ObjectCreated:PutObject"]),
+            json!([[{"Prefix": "c/"}], [{"Prefix": "a/b/"}]]),
+        ),
+        rule("partly", created(), json!([[{"Suffix": ".jpg"}]])),
+        rule(
+            "other-types",
+            json!(["ObjectRemoved:*"]),
+            json!([[{"Prefix": "a/b/"}]]),
+        ),
+        rule("widest", created(), json!([[{"Prefix": "a"}]])),
+        rule(
+            "same",
+            json!(["ObjectRemoved:DeleteObject"]),
+            json!([[{"Prefix": "a/b/"}]]),
+        ),
+        rule(
+            "less",
+            created(),
+            json!([[{"Name": "b"}, {"Suffix": ".raw"}, {"Prefix": "b/tmp/", "MatchState": false}]]),
+        ),
+    ];
+    let read = file(&elements);
+    let report = check_under(&read, Overlap::Allow);
+    assert!(report.is_sound());
+    assert_eq!(report.conflicts, []);
+    let mut found: Vec<(String, String, &str)> = report
+        .warnings
+        .iter()
+        .map(|warning| {
+            assert!(
+                warning.message.contains("it lies within MatchRules["),
+                "{warning}"
+            );
+            let around = warning.message.split('"').rev().nth(1).unwrap();
+            (warning.rule.clone(), warning.field.clone(), around)
+        })
+        .collect();
+    found.sort();
+    let want = [
+        ("inner", "MatchRules[1]", "wide"),
+        ("inner", "MatchRules[1]", "widest"),
+        ("less", "MatchRules[0]", "wide"),
+        ("same", "MatchRules[0]", "other-types"),
+        ("wide", "MatchRules[0]", "widest"),
+    ];
+    let want = want.map(|(rule, field, around)| (rule.to_owned(), field.to_owned(), around));
+    assert_eq!(found, want);
+    // Where rules may not overlap, the same pairs are conflicts.
+    assert_eq!(check(&read).warnings, []);
+    assert!(check(&read).conflict_count >= want.len());
+
+    // Within one rule it is a fault, whatever the setting.
+    let twice = rule(
+        "twice",
+        created(),
+        json!([[{"Prefix": "a/"}], [{"Prefix": "a/b/"}]]),
+    );
+    let report = check_under(&file(&[twice]), Overlap::Allow);
+    assert_eq!(report.errors.len(), 1);
+    let message = &report.errors[0].message;
+    assert!(
+        message.contains("MatchRules[1] lies within MatchRules[0] (prefix \"a/\")"),
+        "{message}"
+    );
 }

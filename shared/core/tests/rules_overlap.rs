@@ -9,7 +9,7 @@
 
 mod support;
 
-use carillon_core::rule::overlap::common;
+use carillon_core::rule::overlap::{common, example, within};
 use carillon_core::rule::{Clause, EventTypePattern, ResourcePattern};
 use support::Draw;
 
@@ -131,12 +131,34 @@ fn negated_and_several_clauses() {
             .collect()
     };
     let holds = |clauses: &[Clause], name: &str| clauses.iter().all(|clause| clause.holds(name));
-    let (mut apart, mut foreign) = (0, 0);
+    let (mut apart, mut foreign, mut nested) = (0, 0, 0);
     for _ in 0..1_500 {
         let (ours, theirs) = (alternative(), alternative());
         let found = names
             .iter()
             .find(|name| holds(&ours, name) && holds(&theirs, name));
+        // One lies within the other when no resource of it, of any letters, is outside.
+        let inside = names
+            .iter()
+            .all(|name| !holds(&ours, name) || holds(&theirs, name));
+        if within(&ours, &theirs) {
+            assert!(inside, "{ours:?} {theirs:?}");
+            nested += u32::from(example(&ours).is_some());
+        } else {
+            let escape = theirs.iter().find_map(|clause| {
+                let mut both = ours.clone();
+                both.push(Clause {
+                    negated: !clause.negated,
+                    pattern: clause.pattern.clone(),
+                });
+                example(&both)
+            });
+            let escape = escape.unwrap();
+            assert!(
+                holds(&ours, &escape) && !holds(&theirs, &escape),
+                "{escape:?}"
+            );
+        }
         match common(&ours, &theirs) {
             Some(witness) => {
                 assert!(
@@ -151,7 +173,10 @@ fn negated_and_several_clauses() {
             }
         }
     }
-    println!("{apart} of 1500 pairs are apart, {foreign} meet only outside the three letters");
+    println!(
+        "{apart} of 1500 pairs are apart, {foreign} meet only outside the three letters, {nested} lie one in the other"
+    );
+    assert!(nested > 20);
     assert!(apart > 100 && apart < 1_400);
 }
 

@@ -84,6 +84,22 @@ pub fn common(ours: &[Clause], theirs: &[Clause]) -> Option<String> {
     witness_of(meetings.collect())
 }
 
+/// Whether every resource that `inner` covers is covered by `outer` too. Exact.
+#[must_use]
+pub fn within(inner: &[Clause], outer: &[Clause]) -> bool {
+    let mut both = inner.to_vec();
+    outer.iter().all(|clause| {
+        // Nothing of the inner one may escape any clause of the outer one.
+        both.push(Clause {
+            negated: !clause.negated,
+            pattern: clause.pattern.clone(),
+        });
+        let escapes = regions(&both).iter().any(|region| !region.is_empty());
+        both.pop();
+        !escapes
+    })
+}
+
 /// Names of one form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shape<'a> {

@@ -235,13 +235,28 @@ fn disjoint(faults: &mut Faults, alternatives: &[(usize, Vec<Clause>)]) {
             overlap::common(others, clauses).map(|witness| (earlier, others, witness))
         });
         if let Some((earlier, others, witness)) = clash {
+            let how = if overlap::within(clauses, others) {
+                format!(
+                    "MatchRules[{later}] lies within MatchRules[{earlier}] ({})",
+                    show(others)
+                )
+            } else if overlap::within(others, clauses) {
+                format!(
+                    "MatchRules[{earlier}] ({}) lies within MatchRules[{later}]",
+                    show(others)
+                )
+            } else {
+                format!(
+                    "MatchRules[{later}] and MatchRules[{earlier}] ({}) overlap",
+                    show(others)
+                )
+            };
             faults.add(
                 "MatchRules",
                 &show(clauses),
                 format!(
-                    "MatchRules[{later}] and MatchRules[{earlier}] ({}) both cover {witness:?}: resource descriptions of one rule \
-                     may not overlap, so narrow one of them or drop it",
-                    show(others)
+                    "{how}, both cover {witness:?}: resource descriptions of one rule may not overlap, so narrow one of \
+                     them or drop it"
                 ),
             );
         }

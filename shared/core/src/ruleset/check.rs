@@ -38,30 +38,151 @@ impl Report {
     }
 }
 
-/// Checks the rules of a file.
+/// What Carillon's sources tell of besides [`KNOWN_EVENT_TYPES`]: names of our own for operations that the seeds have no
+/// type for, and the jobs of seed 000 (4).
+const FURTHER_STORAGE: [&str; 15] = [
+    "BucketCreated:PutBucket",
+    "BucketRemoved:DeleteBucket",
+    // Each read of a bucket's configuration, by the call's name.
+    "BucketQueried:*",
+    "BucketScanned:BigPrefix",
+    "BucketScanned:LargeVersions",
+    "BucketScanned:ManyVersions",
+    "ObjectLost:ReducedRedundancy",
+    "ObjectModified:RenameObject",
+    "ObjectQueried:GetObjectAttributes",
+    "ObjectQueried:GetObjectLegalHold",
+    "ObjectQueried:GetObjectRetention",
+    "ObjectQueried:HeadObject",
+    "ObjectRestore:ExpireRestore",
+    "ObjectRestore:StartRestore",
+    "ReplicationTracked:*",
+];
+const JOBS: [&str; 12] = [
+    "AbstractEcommerceVideo",
+    "AbstractFilmVideo",
+    "AdjustVideoColor",
+    "DetectCovid19Cad",
+    "DetectVideoShot",
+    "EraseVideoLogo",
+    "EraseVideoSubtitles",
+    "GenerateVideo",
+    "GenerateVideoCover",
+    "SegmentVideoBody",
+    "SuperResolveVideo",
+    "TrimDocument",
+];
+
+/// What sources emit for a product; none are known for one of the user's own.
+fn emitted(product: &Product) -> Vec<&'static str> {
+    let mail = |name: &&str| name.starts_with("Deliver:");
+    match product {
+        Product::Oss => KNOWN_EVENT_TYPES
+            .into_iter()
+            .filter(|name| !mail(name))
+            .chain(FURTHER_STORAGE)
+            .collect(),
+        Product::Mail => KNOWN_EVENT_TYPES.into_iter().filter(mail).collect(),
+        Product::Vision => JOBS.to_vec(),
+        Product::Own(_) => Vec::new(),
+    }
+}
+
+/// Checks the rules of a file, of which no two may overlap.
 #[must_use]
 pub fn check(file: &RuleFile) -> Report {
+    check_under(file, Overlap::Refuse)
+}
+
+/// Checks the rules of a file. Where rules may overlap, there are no conflicts; a resource description that lies within
+/// one of another rule for the same events is then an oddity.
+#[must_use]
+pub fn check_under(file: &RuleFile, overlap: Overlap) -> Report {
     let mut report = Report {
         errors: file.faults.clone(),
         warnings: file.warnings.clone(),
         ..Report::default()
     };
     let mut books: BTreeMap<&Product, RuleBook> = BTreeMap::new();
+    let mut nested = 0;
     for rule in &file.rules {
         lint(rule, &mut report.warnings);
         let book = books
             .entry(&rule.product)
             .or_insert_with(|| RuleBook::open_with([], Limits::NONE, Overlap::Allow));
-        if report.conflict_count < MAX_COUNTED {
+        if report.conflict_count < MAX_COUNTED && nested < MAX_LISTED {
             let found = book.conflicts_of(rule, MAX_COUNTED - report.conflict_count);
-            report.conflict_count += found.len();
             let room = MAX_LISTED - report.conflicts.len();
-            report.conflicts.extend(found.into_iter().take(room));
+            match overlap {
+                Overlap::Refuse => {
+                    report.conflict_count += found.len();
+                    report.conflicts.extend(found.into_iter().take(room));
+                }
+                Overlap::Allow => {
+                    for conflict in &found {
+                        if let Some(other) = book.get(&conflict.other)
+                            && nested < MAX_LISTED
+                        {
+                            nested += nesting(rule, other, &mut report.warnings);
+                        }
+                    }
+                }
+            }
         }
         // A rule whose name is taken was reported with the file, and is not in it.
         let _ = book.insert(Arc::new(rule.clone()));
     }
     report
+}
+
+/// Which resource descriptions of two rules, of which some event types meet, lie within one of the other rule. Gives
+/// how many there are.
+fn nesting(rule: &Rule, other: &Rule, warnings: &mut Vec<Fault>) -> usize {
+    let alternatives = |rule: &'_ Rule| match &rule.resources {
+        Resources::All => vec![Vec::new()],
+        Resources::AnyOf(alternatives) => alternatives.clone(),
+    };
+    let (ours, theirs) = (alternatives(rule), alternatives(other));
+    let before = warnings.len();
+    let mut warn = |inner: (&Rule, usize, &[Clause]), outer: (&Rule, usize, &[Clause])| {
+        let (inner_rule, inner, clauses) = inner;
+        let (outer_rule, outer, around) = outer;
+        warnings.push(Fault::new(
+            inner_rule.name.as_str(),
+            format!("MatchRules[{inner}]"),
+            &show(clauses),
+            format!(
+                "it lies within MatchRules[{outer}] ({}) of rule {:?}: events of types that both name go to both; narrow \
+                 or drop one of them if that is not meant",
+                show(around),
+                outer_rule.name.as_str()
+            ),
+        ));
+    };
+    for (our, clauses) in ours.iter().enumerate() {
+        for (their, others) in theirs.iter().enumerate() {
+            if overlap::common(clauses, others).is_none() {
+                // Neither does one that covers nothing lie within another.
+            } else if overlap::within(clauses, others) {
+                warn((rule, our, clauses), (other, their, others));
+            } else if overlap::within(others, clauses) {
+                warn((other, their, others), (rule, our, clauses));
+            }
+        }
+    }
+    warnings.len() - before
+}
+
+/// Clauses in words.
+fn show(clauses: &[Clause]) -> String {
+    if clauses.is_empty() {
+        return "every resource".to_owned();
+    }
+    clauses
+        .iter()
+        .map(Clause::to_string)
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 /// What is odd about one sound rule.
@@ -76,9 +197,23 @@ pub fn lint(rule: &Rule, warnings: &mut Vec<Fault>) {
     for (outer, clauses) in alternatives.iter().enumerate() {
         alternative(rule, outer, clauses, &mut warn);
     }
+    if !alternatives
+        .iter()
+        .any(|clauses| overlap::example(clauses).is_some())
+    {
+        warn(
+            "MatchRules".to_owned(),
+            &alternatives.iter().map(|clauses| show(clauses)).collect::<Vec<_>>().join(", or "),
+            "none of its resource descriptions can match, so this rule never takes an event: drop it, or drop the \
+             clauses that exclude each other"
+                .to_owned(),
+        );
+    }
 }
 
 fn event_types(rule: &Rule, warn: &mut impl FnMut(String, &str, String)) {
+    let emitted = emitted(&rule.product);
+    let mut silent = 0;
     for (index, pattern) in rule.event_types.0.iter().enumerate() {
         let field = format!("EventTypes[{index}]");
         let text = pattern.to_string();
@@ -100,38 +235,62 @@ fn event_types(rule: &Rule, warn: &mut impl FnMut(String, &str, String)) {
                 &text,
                 format!("it is covered by {wider} of the same rule already: drop one of the two"),
             );
-        } else if rule.product == Product::Oss
-            && !KNOWN_EVENT_TYPES.iter().any(|known| pattern.covers(known))
-        {
-            let near = nearest(&text)
-                .map(|near| format!(", did you mean {near}?"))
-                .unwrap_or_default();
+        } else if !emitted.is_empty() && !emits(&emitted, pattern) {
+            silent += 1;
+            let near = nearest(&text, &emitted).map_or_else(
+                || "check the spelling, or publish them yourself".to_owned(),
+                |near| format!("did you mean {near}?"),
+            );
             warn(
                 field,
                 &text,
-                format!("no source known to Carillon emits such events{near}"),
+                format!("no source known to Carillon emits such events: {near}"),
             );
         }
     }
+    if silent > 1 && silent == rule.event_types.0.len() {
+        warn(
+            "EventTypes".to_owned(),
+            &rule.event_types.to_string(),
+            "no source known to Carillon emits any of these, so this rule takes only what you publish yourself"
+                .to_owned(),
+        );
+    }
 }
 
-/// A known name or group that differs in at most two letters.
-fn nearest(text: &str) -> Option<String> {
-    let mut known: Vec<String> = KNOWN_EVENT_TYPES
-        .iter()
-        .map(|name| (*name).to_owned())
-        .collect();
+/// Whether the pattern covers anything emitted.
+fn emits(emitted: &[&str], pattern: &EventTypePattern) -> bool {
+    emitted.iter().any(|known| match known.strip_suffix('*') {
+        None => pattern.covers(known),
+        Some(group) => match pattern {
+            EventTypePattern::Name(name) => name.as_str().starts_with(group),
+            EventTypePattern::Group(asked) => {
+                format!("{asked}:").starts_with(group) || pattern.covers(group)
+            }
+        },
+    })
+}
+
+/// An emitted name or group that differs in at most two letters, or else the first that goes on where the text ends (as
+/// S3's `ObjectCreated:Put` does).
+fn nearest(text: &str, emitted: &[&str]) -> Option<String> {
+    let mut known: Vec<String> = emitted.iter().map(|name| (*name).to_owned()).collect();
     known.extend(
-        KNOWN_EVENT_TYPES
+        emitted
             .iter()
             .filter_map(|name| Some(format!("{}:*", name.split_once(':')?.0))),
     );
+    let longer = known
+        .iter()
+        .find(|name| text.contains(':') && name.starts_with(text))
+        .cloned();
     known
         .into_iter()
         .map(|name| (distance(text, &name), name))
         .filter(|(far, _)| *far <= 2)
         .min()
         .map(|(_, name)| name)
+        .or(longer)
 }
 
 /// How many letters must be put in, taken out or changed, case not counted.
@@ -156,15 +315,10 @@ fn alternative(
     clauses: &[Clause],
     warn: &mut impl FnMut(String, &str, String),
 ) {
-    let shown = clauses
-        .iter()
-        .map(Clause::to_string)
-        .collect::<Vec<_>>()
-        .join(" and ");
     if overlap::example(clauses).is_none() {
         warn(
             format!("MatchRules[{outer}]"),
-            &shown,
+            &show(clauses),
             "no resource meets all of these clauses, so they never match: drop them, or share them among several \
              resource descriptions, of which one is enough"
                 .to_owned(),

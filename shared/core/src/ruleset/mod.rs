@@ -11,7 +11,7 @@ mod preview;
 pub use crate::rule::Witness;
 pub use book::{Conflict, Overlap, Refusal, RuleBook};
 pub use cache::SnapshotCache;
-pub use check::{MAX_COUNTED, MAX_LISTED, Report, check, lint};
+pub use check::{MAX_COUNTED, MAX_LISTED, Report, check, check_under, lint};
 pub use explain::{Explanation, Miss, miss};
 pub use preview::{Holder, Moved, Preview, preview};
 
