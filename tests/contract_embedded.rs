@@ -19,6 +19,8 @@ fn ports() -> Ports {
         consumer: store.clone(),
         admin: store.clone(),
         marks: store.clone(),
+        sizes: store.clone(),
+        window: store.clone(),
         clock: Arc::new(clock.clone()),
         pass: Arc::new(move |time| {
             let clock = clock.clone();

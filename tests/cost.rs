@@ -238,6 +238,7 @@ async fn a_million_notifications_cost_at_most_sixty_cents() {
         dead_letters: world.clone(),
         clock: world.clone(),
         settings: Arc::default(),
+        extras: carillon_ingest::Extras::default(),
     };
     loop {
         let batch = world.batch(Stage::Ingest, INGEST_BATCH);

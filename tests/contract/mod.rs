@@ -10,12 +10,15 @@
 //! cannot peek) asks [`Ports::can`] first and is then passed over, which the case says on its first line.
 
 pub mod marks;
+pub mod memory;
 pub mod queues;
 pub mod rules;
 pub mod waits;
 
 use carillon_core::event::Timestamp;
-use carillon_core::ports::{Clock, Marks, QueueAdmin, QueueConsumer, QueueSender, RuleStore};
+use carillon_core::ports::{
+    Clock, DuplicateWindow, Marks, QueueAdmin, QueueConsumer, QueueSender, RuleStore, SizeIndex,
+};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,6 +53,10 @@ pub struct Ports {
     pub admin: Arc<dyn QueueAdmin>,
     /// Remembers marks.
     pub marks: Arc<dyn Marks>,
+    /// Remembers sizes of objects.
+    pub sizes: Arc<dyn SizeIndex>,
+    /// Remembers accepted events.
+    pub window: Arc<dyn DuplicateWindow>,
     /// The backend's time.
     pub clock: Arc<dyn Clock>,
     /// Lets it pass.
@@ -95,6 +102,9 @@ macro_rules! contract {
             a_wait_ends_when_a_visibility_timeout_does, a_wait_ends_empty_in_time, the_queue_knows_how_long_to_wait,
             each_message_goes_to_one_of_those_who_wait);
         $crate::contract!(@marks $make: a_mark_stands_until_its_time, of_many_who_set_a_mark_one_is_first);
+        $crate::contract!(@memory $make: sizes_change_by_what_was_there_before,
+            late_writes_and_duplicates_change_nothing, of_racing_writers_none_is_lost, many_keys_at_once,
+            a_mark_stands_until_its_time, many_marks_at_once);
     };
     (@$module:ident $make:ident: $($case:ident),* $(,)?) => {
         mod $module {

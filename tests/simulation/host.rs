@@ -142,6 +142,7 @@ impl Host {
                 dead_letters: hand.clone(),
                 clock: hand,
                 settings: Arc::default(),
+                extras: carillon_ingest::Extras::default(),
             }),
             Stage::Match => Ports::Match(carillon_match::Ports {
                 snapshots,

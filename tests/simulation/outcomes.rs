@@ -373,6 +373,7 @@ fn ingest_fails_exactly_the_records_whose_message_is_not_taken() {
             dead_letters: world.clone(),
             clock: world.clone(),
             settings: Arc::default(),
+            extras: carillon_ingest::Extras::default(),
         };
         let outcome = now(carillon_ingest::handle(&ports, &batch));
         let failed: Vec<String> = outcome.failed.into_iter().map(|(id, _)| id).collect();

@@ -250,6 +250,7 @@ impl Memory {
             dead_letters: self.clone(),
             clock: clock.clone(),
             settings: Arc::default(),
+            extras: carillon_ingest::Extras::default(),
         };
         let matching = carillon_match::Ports {
             snapshots: Arc::new(SnapshotCache::new(self.clone())),

@@ -43,6 +43,7 @@ impl Recorder {
             dead_letters: self.clone(),
             clock: Arc::new(SystemClock),
             settings: Arc::new(settings),
+            extras: carillon_ingest::Extras::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! `carillon up`: the whole service on one machine.
 
+mod choices;
+mod object_store;
 mod server;
 mod service;
 mod settings;
@@ -78,6 +80,8 @@ pub(crate) struct UpArgs {
     /// functions/ingest/src/settings.rs).
     #[arg(long, value_name = "FILE")]
     ingest_settings: Option<PathBuf>,
+    #[command(flatten)]
+    choices: choices::Choices,
     /// Most rules of a product.
     #[arg(long, value_name = "N", default_value_t = Limits::default().rules)]
     max_rules: usize,
@@ -154,7 +158,14 @@ impl UpArgs {
                 self.listen
             )));
         }
+        let ingest = self
+            .ingest_settings
+            .as_deref()
+            .map_or_else(|| Ok(carillon_ingest::Settings::default()), decoding)?;
+        let (ingest, object_store) = self.choices.apply(ingest, &self.region)?;
         let settings = Settings {
+            ingest,
+            object_store,
             listen: self.listen,
             access_keys: self.access_keys.iter().map(KeyArg::key).collect(),
             allow_endpoints: self.allow_endpoints.clone(),
@@ -167,10 +178,6 @@ impl UpArgs {
                 endpoints: self.max_endpoints,
             },
             max_requests_per_second: self.max_requests_per_second,
-            ingest: self
-                .ingest_settings
-                .as_deref()
-                .map_or_else(|| Ok(carillon_ingest::Settings::default()), decoding)?,
             bounds: Bounds {
                 connections: self.max_connections,
                 idle: Duration::from_secs(self.idle_timeout),

@@ -2,7 +2,7 @@
 
 use super::{Settings, server};
 use crate::failure::Failure;
-use carillon_core::ports::{BatchOutcome, QueueRecord, Stage, WebhookKeys as _};
+use carillon_core::ports::{BatchOutcome, ObjectMetadata, QueueRecord, Stage, WebhookKeys as _};
 use carillon_core::push::guard::{AddressGuard, Cidr, PushUrl};
 use carillon_core::push::outcome::OutcomeSettings;
 use carillon_core::ruleset::SnapshotCache;
@@ -152,6 +152,14 @@ impl Parts {
             dead_letters: shared.clone(),
             clock: clock.clone(),
             settings: Arc::new(decoding),
+            extras: carillon_ingest::Extras {
+                sizes: Some(shared.clone()),
+                metadata: settings
+                    .object_store
+                    .clone()
+                    .map(|store| store as Arc<dyn ObjectMetadata>),
+                window: Some(shared.clone()),
+            },
         };
         let matching = carillon_match::Ports {
             snapshots: snapshots.clone(),
@@ -237,6 +245,7 @@ impl Parts {
             snapshots: self.snapshots.clone(),
             clock: self.ingest.clock.clone(),
             settings: self.ingest.settings.clone(),
+            extras: self.ingest.extras.clone(),
         }
     }
 

@@ -1,14 +1,16 @@
 //! What can be set about the service on one machine.
 
+use super::object_store::ObjectStore;
 use carillon_core::rule::Limits;
 use carillon_manage::{AccessKey, Overlap, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings of the service.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// Folder of the store.
     pub(crate) data: PathBuf,
@@ -26,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) overlap: Overlap,
     /// How bodies are decoded; its account and region are overruled by those above.
     pub(crate) ingest: carillon_ingest::Settings,
+    /// The store that is asked for objects' metadata, when ingest's settings want that.
+    pub(crate) object_store: Option<Arc<ObjectStore>>,
     /// How much there may be of rules.
     pub(crate) limits: Limits,
     /// Most requests a second; none: as many as come.
@@ -62,6 +66,7 @@ impl Settings {
             region: "us-east-1".to_owned(),
             overlap: Overlap::default(),
             ingest: carillon_ingest::Settings::default(),
+            object_store: None,
             limits: Limits::default(),
             max_requests_per_second: None,
             bounds: super::server::Bounds::default(),

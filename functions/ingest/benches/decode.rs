@@ -6,85 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use carillon_ingest::{Hint, Settings, decode};
-use serde::Deserialize;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// The members that decoding reads, owned, as a first draft would have them.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(dead_code)]
-struct Typed {
-    records: Vec<Record>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
-struct Record {
-    event_version: String,
-    event_source: String,
-    aws_region: String,
-    event_time: String,
-    event_name: String,
-    user_identity: User,
-    request_parameters: Request,
-    response_elements: Response,
-    s3: S3,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
-struct User {
-    principal_id: String,
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct Request {
-    #[serde(rename = "sourceIPAddress")]
-    source_ip_address: String,
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct Response {
-    #[serde(rename = "x-amz-request-id")]
-    request_id: String,
-    #[serde(rename = "x-amz-id-2")]
-    id_2: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
-struct S3 {
-    s3_schema_version: String,
-    configuration_id: String,
-    bucket: Bucket,
-    object: Object,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
-struct Bucket {
-    name: String,
-    owner_identity: User,
-    arn: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
-struct Object {
-    key: String,
-    size: u64,
-    e_tag: String,
-    version_id: Option<String>,
-    sequencer: String,
-}
+mod sample;
 
 const ROUNDS: usize = 200;
 const TIMES: usize = 500;
@@ -104,13 +29,7 @@ fn median(mut samples: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    let sample = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../events/ingest/bodies/s3-object-created-put.json"
-    );
-    let value: serde_json::Value = serde_json::from_slice(&std::fs::read(sample).unwrap()).unwrap();
-    // On the wire S3 writes no blanks.
-    let body = value.to_string();
+    let body = sample::body();
     let body = body.as_str();
     let (hint, settings) = (Hint::default(), Settings::default());
 
@@ -121,9 +40,7 @@ fn main() {
         as_value.push(time(|| {
             serde_json::from_str::<serde_json::Value>(black_box(body)).unwrap()
         }));
-        as_typed.push(time(|| {
-            serde_json::from_str::<Typed>(black_box(body)).unwrap()
-        }));
+        as_typed.push(time(|| sample::parse(black_box(body))));
         decoded.push(time(|| {
             decode(black_box(body.as_bytes()), &hint, &settings).unwrap()
         }));

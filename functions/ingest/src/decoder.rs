@@ -2,8 +2,9 @@
 
 use crate::error::DecodeError;
 use crate::settings::Settings;
+use crate::storage::Facts;
 use carillon_core::envelope::MAX_MESSAGE;
-use carillon_core::event::{Event, Product, Timestamp};
+use carillon_core::event::{Body, Event, Product, Timestamp};
 use carillon_core::rule::RuleName;
 use std::fmt;
 use std::str::FromStr;
@@ -46,6 +47,8 @@ pub struct Decoded {
     pub refused: Vec<Refused>,
     /// What the body was, envelopes taken off; of several, the last.
     pub kind: Option<SourceKind>,
+    /// Of those events that a setting wants to complete, by their place in `events`, ascending.
+    pub(crate) facts: Vec<(usize, Facts)>,
 }
 
 /// One record that cannot be read, in a body whose other records can.
@@ -149,7 +152,19 @@ impl FromStr for SourceKind {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Event(Box<Event>),
+    /// An event that a setting wants to complete.
+    Incomplete(Box<(Event, Facts)>),
     Ignored(String),
+}
+
+impl Verdict {
+    fn event(&self) -> Option<&Event> {
+        match self {
+            Verdict::Event(event) => Some(event),
+            Verdict::Incomplete(incomplete) => Some(&incomplete.0),
+            Verdict::Ignored(_) => None,
+        }
+    }
 }
 
 /// One decoding under way.
@@ -223,7 +238,7 @@ impl<'a> Decoder<'a> {
                 "the body is of source `{kind}`, and `{asked}` was asked for: leave --source out, or name `{kind}`"
             )));
         }
-        if let Verdict::Event(event) = &verdict
+        if let Some(event) = verdict.event()
             && let Some(asked) = self.hint.product.as_deref().map(str::trim)
             && !asked.is_empty()
             && asked != event.product.as_str()
@@ -250,6 +265,11 @@ impl<'a> Decoder<'a> {
             .and_then(fits)
         {
             Ok(Verdict::Event(event)) => self.out.events.push(*event),
+            Ok(Verdict::Incomplete(incomplete)) => {
+                let (event, facts) = *incomplete;
+                self.out.facts.push((self.out.events.len(), facts));
+                self.out.events.push(event);
+            }
             Ok(Verdict::Ignored(why)) => self.out.ignored.push(why),
             Err(reason) => self.out.refused.push(Refused {
                 body: body(),
@@ -281,15 +301,20 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// Whether the published form, with the longest rule name there can be, fits a message.
+pub(crate) fn is_small_enough(body: &Body) -> bool {
+    body.published_len(RuleName::MAX_LEN) <= MAX_MESSAGE
+}
+
 /// Refuses an event whose published form, with the longest rule name there can be, would not fit a message.
 pub(crate) fn fits(verdict: Verdict) -> Result<Verdict, DecodeError> {
-    let Verdict::Event(event) = &verdict else {
+    let Some(event) = verdict.event() else {
         return Ok(verdict);
     };
-    let len = event.body.published_len(RuleName::MAX_LEN);
-    if len <= MAX_MESSAGE {
+    if is_small_enough(&event.body) {
         return Ok(verdict);
     }
+    let len = event.body.published_len(RuleName::MAX_LEN);
     Err(DecodeError::TooLarge {
         event_type: event.event_type.to_string(),
         resource: crate::lenient::shorten(&event.resource, 128),

@@ -2,10 +2,12 @@
 
 use crate::decoder::{Decoded, Hint};
 use crate::error::DecodeError;
+use crate::extras::{Extras, Outgoing};
 use crate::settings::Settings;
+use crate::storage::Facts;
 use carillon_core::delivery::{DeadLetter, DeadLetterContent};
 use carillon_core::envelope::{RecordPacker, not_taken};
-use carillon_core::event::Timestamp;
+use carillon_core::event::{Event, EventId, Timestamp};
 use carillon_core::ports::{
     BatchOutcome, Clock, DeadLetterStore, OutgoingMessage, QueueRecord, Stage, StageSender,
 };
@@ -24,6 +26,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// How to decode.
     pub settings: Arc<Settings>,
+    /// Stores that the settings may ask for.
+    pub extras: Extras,
 }
 
 /// Decodes a batch of raw bodies and sends their events on to match.
@@ -44,7 +48,7 @@ async fn handle_by(
     };
     let mut failed: BTreeMap<usize, String> = BTreeMap::new();
     let mut letters: Vec<(usize, DeadLetter)> = Vec::new();
-    let mut packer = RecordPacker::new();
+    let mut events: Vec<Outgoing> = Vec::with_capacity(batch.len());
 
     for (index, record) in batch.iter().enumerate() {
         let decoded = catch_unwind(AssertUnwindSafe(|| {
@@ -70,10 +74,25 @@ async fn handle_by(
                 .into_iter()
                 .map(|refused| (index, letter(now, refused.reason.to_string(), refused.body))),
         );
-        for event in &decoded.events {
-            if let Err(too_large) = packer.push(index, event) {
-                let body = record.body.clone();
-                letters.push((index, letter(now, too_large.to_string(), body)));
+        outgoing(index, decoded.events, decoded.facts, &mut events);
+    }
+
+    let (settings, extras) = (&ports.settings, &ports.extras);
+    let mut events = extras.drop_copies(settings, now, events).await;
+    extras.complete(settings, &mut events).await;
+    let mut packer = RecordPacker::new();
+    let mut ids: Vec<Vec<EventId>> = Vec::new();
+    for outgoing in &events {
+        match packer.push(outgoing.record, &outgoing.event) {
+            Ok(message) => {
+                if ids.len() <= message {
+                    ids.resize_with(message + 1, Vec::new);
+                }
+                ids[message].push(outgoing.event.id);
+            }
+            Err(too_large) => {
+                let body = batch[outgoing.record].body.clone();
+                letters.push((outgoing.record, letter(now, too_large.to_string(), body)));
             }
         }
     }
@@ -94,13 +113,14 @@ async fn handle_by(
     }
 
     // A record that comes again sends its events twice; their ids are equal, and receivers can drop the double.
-    let (messages, carried): (Vec<OutgoingMessage>, Vec<Vec<usize>>) = packer
+    let (messages, carried): (Vec<_>, Vec<Vec<usize>>) = packer
         .finish()
         .into_iter()
-        .map(|(body, records)| (OutgoingMessage::new(body), records))
+        .zip(ids)
+        .map(|((body, records), ids)| ((OutgoingMessage::new(body), ids), records))
         .unzip();
     if !messages.is_empty() {
-        let results = ports.stages.send(Stage::Match, messages).await;
+        let results = extras.send(settings, now, &*ports.stages, messages).await;
         failed.extend(not_taken(&results, carried));
     }
     BatchOutcome {
@@ -109,6 +129,25 @@ async fn handle_by(
             .map(|(record, reason)| (batch[record].id.clone(), reason))
             .collect(),
     }
+}
+
+/// Lines up the events of one record, each with its facts.
+pub(crate) fn outgoing(
+    record: usize,
+    events: Vec<Event>,
+    facts: Vec<(usize, Facts)>,
+    all: &mut Vec<Outgoing>,
+) {
+    let mut facts = facts.into_iter().peekable();
+    all.extend(events.into_iter().enumerate().map(|(place, event)| {
+        Outgoing {
+            record,
+            event,
+            facts: facts
+                .next_if(|(of, _)| *of == place)
+                .map(|(_, facts)| facts),
+        }
+    }));
 }
 
 fn letter(at: Timestamp, reason: String, body: String) -> DeadLetter {
@@ -161,6 +200,7 @@ mod tests {
             dead_letters: nothing.clone(),
             clock: nothing,
             settings: Arc::default(),
+            extras: Extras::default(),
         };
         let batch: Vec<QueueRecord> = ["good", "bad", "good"]
             .iter()

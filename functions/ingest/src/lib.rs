@@ -30,25 +30,32 @@
 //!
 //! # What it will not do
 //!
-//! It judges no rules, and asks nobody for what the body does not say: no HeadObject, no job lookup.
+//! It judges no rules. Unless an operator chooses so ([`Extras`]), it asks nobody for what the body does not say: no
+//! HeadObject, no size of what was there before; and it looks up no job.
 
+#[cfg(feature = "aws")]
+pub mod cloud;
 mod coverage;
 mod decoder;
 mod detect;
 mod detect_own;
 mod error;
+mod extras;
 mod handle;
 mod lenient;
 mod names;
 mod publish;
+mod scan;
 mod settings;
 mod source;
 mod storage;
+mod written;
 mod x_vars;
 
 pub use coverage::{Coverage, Exactness, coverage, coverage_markdown};
 pub use decoder::{Decoded, Hint, Refused, SourceKind};
 pub use error::{DecodeError, MAX_BODY, MAX_DEPTH, MAX_RECORDS};
+pub use extras::Extras;
 pub use handle::{Ports, handle};
 pub use publish::DirectPublish;
 pub use settings::{CloudTrailScope, DeltaSize, Invented, Settings};

@@ -1,11 +1,14 @@
 //! Direct publish: ingest with a publisher who waits for the answer.
 
 use crate::decoder::{Hint, SourceKind};
+use crate::extras::Extras;
+use crate::handle::outgoing;
 use crate::settings::Settings;
-use carillon_core::envelope::Packer;
-use carillon_core::event::Event;
+use crate::storage::Facts;
+use carillon_core::envelope::{Packer, TooLarge};
+use carillon_core::event::{Event, EventId, Timestamp};
 use carillon_core::ports::{
-    Clock, OutgoingMessage, PublishError, PublishReceipt, Publisher, Stage, StageSender, Submission,
+    Clock, OutgoingMessage, PublishError, PublishReceipt, Publisher, StageSender, Submission,
 };
 use carillon_core::ruleset::{Hits, Snapshot, SnapshotCache};
 use std::str::FromStr as _;
@@ -23,6 +26,8 @@ pub struct DirectPublish {
     pub clock: Arc<dyn Clock>,
     /// How to decode.
     pub settings: Arc<Settings>,
+    /// Stores that the settings may ask for.
+    pub extras: Extras,
 }
 
 #[async_trait::async_trait]
@@ -47,22 +52,22 @@ impl Publisher for DirectPublish {
             .and_then(crate::Decoded::all_or_nothing)
             .map_err(|error| unreadable(&error))?;
 
-        let mut packer = Packer::new();
-        for event in &decoded.events {
-            packer.push(event).map_err(|error| unreadable(&error))?;
-        }
+        // A copy of what was accepted before counts: its publisher asks whether the event is safe, and it is.
+        let accepted = decoded.events.len();
         let snapshot = self.snapshots.current().await;
         // Only an OSS body has a caller who reads the header (seed 000, 3.1).
         let covered = decoded.kind == Some(SourceKind::Oss)
             && snapshot.is_ok_and(|snapshot| is_covered(&snapshot, &decoded.events));
-        let messages: Vec<OutgoingMessage> = packer
-            .finish()
-            .into_iter()
-            .map(OutgoingMessage::new)
-            .collect();
+        let messages = self
+            .pack(hint.received, decoded.events, decoded.facts)
+            .await
+            .map_err(|error| unreadable(&error))?;
         if !messages.is_empty() {
             let asked = messages.len();
-            let results = self.stages.send(Stage::Match, messages).await;
+            let results = self
+                .extras
+                .send(&self.settings, hint.received, &*self.stages, messages)
+                .await;
             let refused = results.iter().find_map(|result| result.as_ref().err());
             if refused.is_some() || results.len() < asked {
                 let reason = refused.map_or_else(
@@ -73,9 +78,35 @@ impl Publisher for DirectPublish {
             }
         }
         Ok(PublishReceipt {
-            accepted: decoded.events.len(),
+            accepted,
             status: covered.then_some(Ok(())),
         })
+    }
+}
+
+impl DirectPublish {
+    /// Messages for match, each with the ids of its events; copies of events that were accepted lately are left out.
+    async fn pack(
+        &self,
+        now: Timestamp,
+        events: Vec<Event>,
+        facts: Vec<(usize, Facts)>,
+    ) -> Result<Vec<(OutgoingMessage, Vec<EventId>)>, TooLarge> {
+        let mut all = Vec::with_capacity(events.len());
+        outgoing(0, events, facts, &mut all);
+        let mut all = self.extras.drop_copies(&self.settings, now, all).await;
+        self.extras.complete(&self.settings, &mut all).await;
+        let mut packer = Packer::new();
+        let mut ids: Vec<Vec<EventId>> = Vec::new();
+        for outgoing in &all {
+            let message = packer.push(&outgoing.event)?;
+            if ids.len() <= message {
+                ids.resize_with(message + 1, Vec::new);
+            }
+            ids[message].push(outgoing.event.id);
+        }
+        let messages = packer.finish().into_iter().map(OutgoingMessage::new);
+        Ok(messages.zip(ids).collect())
     }
 }
 

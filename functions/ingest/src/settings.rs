@@ -33,6 +33,18 @@ pub struct Settings {
     /// Whether user metadata named `x-amz-meta-x-NAME` becomes `xVars` member `x:NAME`, from stores whose events carry
     /// the metadata (MinIO, Ceph). Default no.
     pub x_vars_from_metadata: bool,
+    /// Whether the store is asked (`HeadObject`) for the user metadata of an object that was put, posted, or completed
+    /// from parts, the requests that OSS takes custom parameters of; it becomes `xVars` as above. One request an event;
+    /// an object that cannot be asked for has no `xVars`. Needs [`Extras::metadata`](crate::Extras::metadata). Default
+    /// no.
+    pub x_vars_from_head_object: bool,
+    /// Whether an event of a write or a delete that comes after a later one of the same key carries `"stale": true` in
+    /// `oss.object`: a member that readers of the seeds' form pass over. Needs
+    /// [`Extras::sizes`](crate::Extras::sizes). Default no.
+    pub mark_stale: bool,
+    /// Seconds for which a further copy of an accepted event is dropped; 0: never. Needs
+    /// [`Extras::window`](crate::Extras::window). Default 0: receivers drop copies by message id.
+    pub duplicate_window: u32,
     /// Which vision event type a media job ends as, beyond the built-in table; the first that fits wins, and a tag on
     /// the job wins over all.
     pub selectors: Vec<Selector>,
@@ -53,6 +65,9 @@ impl Default for Settings {
             cloudtrail: CloudTrailScope::default(),
             keyless_delete_objects: false,
             x_vars_from_metadata: false,
+            x_vars_from_head_object: false,
+            mark_stale: false,
+            duplicate_window: 0,
             selectors: Vec::new(),
             bus_products: BTreeMap::new(),
         }
@@ -68,6 +83,33 @@ pub enum DeltaSize {
     Size,
     /// Left out where it is not known.
     Omit,
+    /// Reckoned from the sizes that were seen: exact for a key whose last write was seen, negative for its delete; the
+    /// size of what was written for a key never seen. Left out for an event that comes after a later one of its key
+    /// (the later one's change holds it), and where the index does not answer. Needs a sequencer, which CloudTrail has
+    /// not: there as [`Size`](DeltaSize::Size). Needs [`Extras::sizes`](crate::Extras::sizes).
+    Index,
+}
+
+impl Settings {
+    /// Reads settings from JSON, for an installation in this account and region.
+    ///
+    /// # Errors
+    /// A sentence that names the member which cannot be read.
+    pub fn read(json: &str, account: &str, region: &str) -> Result<Self, String> {
+        let settings: Settings = serde_json::from_str(json).map_err(|error| {
+            format!("the settings of ingest cannot be read: {error}; they are {json:?}")
+        })?;
+        Ok(Settings {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            ..settings
+        })
+    }
+
+    /// Whether writes are told to the index.
+    pub(crate) fn observes(&self) -> bool {
+        self.mark_stale || self.delta_size == DeltaSize::Index
+    }
 }
 
 /// What becomes of an event that has no name in the seeds.

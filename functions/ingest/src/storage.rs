@@ -1,12 +1,13 @@
 //! What all storage sources have in common: the facts of one operation, and the OSS event made of them.
 
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Verdict};
 use crate::settings::DeltaSize;
-use carillon_core::event::oss::{EVENT_SOURCE, EVENT_VERSION, SCHEMA_VERSION};
+use crate::written::{Written, WrittenObject};
+use carillon_core::event::history::{Effect, ObjectWrite};
 use carillon_core::event::{
-    Body, Event, EventId, EventType, IdentityHasher, InvalidName, OssBody, Product, Timestamp,
+    Body, Event, EventId, EventType, IdentityHasher, InvalidName, Product, Timestamp,
 };
-use serde::Serialize;
+use carillon_core::ports::ObjectName;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -37,106 +38,79 @@ pub(crate) struct Operation<'a> {
     pub(crate) version_id: Option<&'a str>,
     pub(crate) sequencer: Option<&'a str>,
     pub(crate) x_vars: BTreeMap<String, String>,
+    /// Whether a delete left a marker and no version was deleted.
+    pub(crate) marker: bool,
 }
 
-/// The event as it is written: the members in the seeds' order (seed 000, 3.1). Borrowed twin of
-/// [`carillon_core::event::oss::OssEvent`], so that nothing is copied on the way from the source's text to ours.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Written<'a> {
-    event_name: &'a str,
-    event_source: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_time: Option<&'a str>,
-    event_version: &'a str,
-    oss: WrittenOss<'a>,
-    region: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_parameters: Option<WrittenRequest<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_elements: Option<WrittenResponse<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_identity: Option<WrittenUser<'a>>,
-    #[serde(rename = "xVars", skip_serializing_if = "BTreeMap::is_empty")]
-    x_vars: &'a BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WrittenOss<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bucket: Option<WrittenBucket<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<WrittenObject<'a>>,
-    oss_schema_version: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WrittenBucket<'a> {
-    arn: Arn<'a>,
-    name: &'a str,
-    owner_identity: &'a str,
-}
-
-/// `acs:oss:region:uid:bucket` (seed 000, 3.1), written without building it first.
-struct Arn<'a> {
-    region: &'a str,
-    owner: &'a str,
-    bucket: &'a str,
-}
-
-impl Serialize for Arn<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!(
-            "acs:oss:{}:{}:{}",
-            self.region, self.owner, self.bucket
-        ))
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WrittenObject<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delta_size: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    e_tag: Option<&'a str>,
-    key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    read_from: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    read_to: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<i64>,
-}
-
-#[derive(Serialize)]
-struct WrittenRequest<'a> {
-    #[serde(rename = "sourceIPAddress")]
-    source_ip_address: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WrittenResponse<'a> {
-    request_id: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WrittenUser<'a> {
-    principal_id: &'a str,
+/// What completing an event needs to know of it, beside its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The write, for the index.
+    pub(crate) write: Option<ObjectWrite>,
+    /// The object whose metadata is asked for.
+    pub(crate) object: Option<ObjectName>,
 }
 
 impl Operation<'_> {
-    /// The event of this operation.
+    /// The event of this operation, with what a setting wants to complete it by.
     ///
     /// # Errors
     /// [`InvalidName`] when the source's event name cannot be one.
-    pub(crate) fn into_event(self, decoder: &Decoder<'_>) -> Result<Event, InvalidName> {
+    pub(crate) fn into_verdict(self, decoder: &Decoder<'_>) -> Result<Verdict, InvalidName> {
+        let settings = decoder.settings;
+        if !settings.observes() && !settings.x_vars_from_head_object {
+            return Ok(Verdict::Event(Box::new(self.into_event(decoder)?)));
+        }
+        let facts = self.facts(decoder);
+        let event = self.into_event(decoder)?;
+        Ok(if facts.write.is_some() || facts.object.is_some() {
+            Verdict::Incomplete(Box::new((event, facts)))
+        } else {
+            Verdict::Event(Box::new(event))
+        })
+    }
+
+    fn facts(&self, decoder: &Decoder<'_>) -> Facts {
+        let settings = decoder.settings;
+        let version = self.version_id.filter(|id| *id != "null");
+        let asked = settings.x_vars_from_head_object && takes_parameters(&self.name);
+        Facts {
+            write: settings.observes().then(|| self.write(version)).flatten(),
+            object: self.key.as_deref().filter(|_| asked).map(|key| ObjectName {
+                bucket: self.bucket.to_owned(),
+                key: key.to_owned(),
+                version: version.map(str::to_owned),
+            }),
+        }
+    }
+
+    /// A write or a delete that the store has put in order.
+    fn write(&self, version: Option<&str>) -> Option<ObjectWrite> {
+        let effect = if self.name.starts_with("ObjectCreated:")
+            || self.name == "ObjectReplication:ObjectCreated"
+        {
+            Effect::Written(self.size)
+        } else if self.name == "ObjectRemoved:DeleteObject"
+            || self.name == "ObjectReplication:ObjectRemoved"
+        {
+            match version {
+                Some(_) if !self.marker => Effect::VersionGone,
+                _ => Effect::Gone,
+            }
+        } else {
+            return None;
+        };
+        Some(ObjectWrite {
+            bucket: self.bucket.to_owned(),
+            key: self.key.as_deref()?.to_owned(),
+            sequencer: self.sequencer?.to_owned(),
+            version: version.map(str::to_owned),
+            effect,
+        })
+    }
+
+    /// The event of this operation.
+    fn into_event(self, decoder: &Decoder<'_>) -> Result<Event, InvalidName> {
         let settings = decoder.settings;
         let name = self.renamed_if_replica(decoder);
         let event_type = EventType::parse(&name)?;
@@ -150,48 +124,33 @@ impl Operation<'_> {
         let iso = time.map(|time| iso(self.time, time));
         let delta_size = self.delta_size.or(match settings.delta_size {
             DeltaSize::Size if is_create(event_type.as_str()) => self.size,
+            // Where there is a sequencer, the index says.
+            DeltaSize::Index if self.sequencer.is_none() && is_create(event_type.as_str()) => {
+                self.size
+            }
             _ => None,
         });
-        let written = Written {
+        let body = Written {
             event_name: event_type.as_str(),
-            event_source: EVENT_SOURCE,
             event_time: iso.as_deref(),
-            event_version: EVENT_VERSION,
-            oss: WrittenOss {
-                bucket: (!self.bucket.is_empty()).then_some(WrittenBucket {
-                    arn: Arn {
-                        region,
-                        owner,
-                        bucket: self.bucket,
-                    },
-                    name: self.bucket,
-                    owner_identity: owner,
-                }),
-                object: self.key.as_deref().map(|key| WrittenObject {
-                    delta_size,
-                    e_tag: self.e_tag.map(|tag| tag.trim_matches('"')),
-                    key,
-                    position: self.position,
-                    read_from: self.read_from,
-                    read_to: self.read_to,
-                    size: self.size,
-                }),
-                oss_schema_version: SCHEMA_VERSION,
-            },
             region,
-            request_parameters: self
-                .source_ip
-                .map(|source_ip_address| WrittenRequest { source_ip_address }),
-            response_elements: self
-                .request_id
-                .map(|request_id| WrittenResponse { request_id }),
-            user_identity: self
-                .principal
-                .map(|principal_id| WrittenUser { principal_id }),
+            owner,
+            bucket: self.bucket,
+            object: self.key.as_deref().map(|key| WrittenObject {
+                delta_size,
+                e_tag: self.e_tag.map(|tag| tag.trim_matches('"')),
+                key,
+                position: self.position,
+                read_from: self.read_from,
+                read_to: self.read_to,
+                size: self.size,
+            }),
+            source_ip: self.source_ip,
+            request_id: self.request_id,
+            principal: self.principal,
             x_vars: &self.x_vars,
-        };
-        let body = OssBody::from_written(&written)
-            .expect("an event is written as an object whose `oss` member is one");
+        }
+        .body();
         let resource = resource(self.bucket, self.key.as_deref());
         let id = Identity {
             bucket: self.bucket,
@@ -234,6 +193,16 @@ impl Operation<'_> {
 /// a replica may overwrite, and the seeds do not say.
 fn is_create(name: &str) -> bool {
     name.starts_with("ObjectCreated:") || name == "ObjectReplication:ObjectCreated"
+}
+
+/// Types whose requests take OSS Callback's custom parameters (OSS help "Callback").
+fn takes_parameters(name: &str) -> bool {
+    matches!(
+        name,
+        "ObjectCreated:PutObject"
+            | "ObjectCreated:PostObject"
+            | "ObjectCreated:CompleteMultipartUpload"
+    )
 }
 
 /// `bucket/key`, or `bucket` alone.

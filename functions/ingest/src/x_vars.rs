@@ -29,6 +29,14 @@ pub(crate) fn of_metadata(
         .collect()
 }
 
+/// Of the answer to `HeadObject`: names come without `x-amz-meta-`.
+pub(crate) fn of_head(metadata: Vec<(String, String)>) -> BTreeMap<String, String> {
+    metadata
+        .into_iter()
+        .filter_map(|(name, value)| Some((key(&format!("x-amz-meta-{name}"))?, value)))
+        .collect()
+}
+
 /// `X-Amz-Meta-X-Name` (stores differ in case) -> `x:name`.
 fn key(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();

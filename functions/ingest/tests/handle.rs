@@ -66,6 +66,7 @@ fn ports(world: World) -> (Arc<World>, Ports) {
         dead_letters: world.clone(),
         clock: world.clone(),
         settings: Arc::new(Settings::default()),
+        extras: carillon_ingest::Extras::default(),
     };
     (world, ports)
 }

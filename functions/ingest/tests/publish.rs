@@ -80,6 +80,7 @@ async fn publish(world: &Arc<World>, body: &str) -> Result<PublishReceipt, Publi
         snapshots: Arc::new(SnapshotCache::new(world.clone())),
         clock: world.clone(),
         settings: Arc::new(Settings::default()),
+        extras: carillon_ingest::Extras::default(),
     };
     publisher
         .publish(Submission {

@@ -69,6 +69,7 @@ mod letters;
 mod mapping;
 mod marks;
 mod metrics;
+mod memory;
 mod queue;
 mod rules;
 mod settings;

@@ -315,8 +315,7 @@ impl Record<'_> {
         }
         operation.name = name;
         operation
-            .into_event(decoder)
-            .map(|event| Verdict::Event(Box::new(event)))
+            .into_verdict(decoder)
             .map_err(|error| DecodeError::value(KIND, "eventName", &error.value, error.want))
     }
 

@@ -28,6 +28,8 @@ struct Detail<'a> {
     source_ip_address: Text<'a>,
     #[serde(borrow)]
     reason: Text<'a>,
+    #[serde(borrow)]
+    deletion_type: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -125,9 +127,9 @@ pub(crate) fn decode(
         principal: detail.requester.known(),
         version_id: object.version_id.known(),
         sequencer: object.sequencer.known(),
+        marker: detail.deletion_type.as_str() == "Delete Marker Created",
         ..Operation::default()
     }
-    .into_event(decoder)
-    .map(|event| Verdict::Event(Box::new(event)))
+    .into_verdict(decoder)
     .map_err(|error| DecodeError::value(KIND, "detail.reason", &error.value, error.want))
 }

@@ -11,6 +11,7 @@ pub(crate) mod oss;
 pub(crate) mod own;
 pub(crate) mod recognition;
 pub(crate) mod s3_native;
+pub(crate) mod s3_scan;
 pub(crate) mod ses;
 pub(crate) mod transcribe;
 pub(crate) mod vision;

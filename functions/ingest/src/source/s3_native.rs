@@ -60,89 +60,89 @@ impl<'de: 'a, 'a> Deserialize<'de> for Few<'a> {
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Record<'a> {
     #[serde(borrow)]
-    event_version: Text<'a>,
+    pub(crate) event_version: Text<'a>,
     #[serde(borrow)]
-    event_source: Text<'a>,
+    pub(crate) event_source: Text<'a>,
     #[serde(borrow)]
-    aws_region: Text<'a>,
+    pub(crate) aws_region: Text<'a>,
     #[serde(borrow)]
-    event_time: Text<'a>,
+    pub(crate) event_time: Text<'a>,
     #[serde(borrow)]
-    event_name: Text<'a>,
+    pub(crate) event_name: Text<'a>,
     #[serde(borrow)]
-    user_identity: Option<Principal<'a>>,
+    pub(crate) user_identity: Option<Principal<'a>>,
     #[serde(borrow)]
-    request_parameters: Option<Request<'a>>,
+    pub(crate) request_parameters: Option<Request<'a>>,
     #[serde(borrow)]
-    response_elements: Option<Response<'a>>,
+    pub(crate) response_elements: Option<Response<'a>>,
     #[serde(borrow)]
-    s3: Option<S3<'a>>,
+    pub(crate) s3: Option<S3<'a>>,
     #[serde(borrow)]
-    replication_event_data: Option<Replication<'a>>,
+    pub(crate) replication_event_data: Option<Replication<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Principal<'a> {
+pub(crate) struct Principal<'a> {
     #[serde(borrow)]
-    principal_id: Text<'a>,
+    pub(crate) principal_id: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Request<'a> {
+pub(crate) struct Request<'a> {
     #[serde(borrow, rename = "sourceIPAddress", alias = "sourceIpAddress")]
-    source_ip_address: Text<'a>,
+    pub(crate) source_ip_address: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Response<'a> {
+pub(crate) struct Response<'a> {
     #[serde(borrow, rename = "x-amz-request-id")]
-    request_id: Text<'a>,
+    pub(crate) request_id: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct S3<'a> {
+pub(crate) struct S3<'a> {
     #[serde(borrow)]
-    bucket: Option<Bucket<'a>>,
+    pub(crate) bucket: Option<Bucket<'a>>,
     #[serde(borrow)]
-    object: Option<Object<'a>>,
+    pub(crate) object: Option<Object<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Bucket<'a> {
+pub(crate) struct Bucket<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
+    pub(crate) name: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Object<'a> {
+pub(crate) struct Object<'a> {
     #[serde(borrow)]
-    key: Text<'a>,
-    size: Whole,
+    pub(crate) key: Text<'a>,
+    pub(crate) size: Whole,
     #[serde(borrow, alias = "etag")]
-    e_tag: Text<'a>,
+    pub(crate) e_tag: Text<'a>,
     #[serde(borrow)]
-    version_id: Text<'a>,
+    pub(crate) version_id: Text<'a>,
     #[serde(borrow)]
-    sequencer: Text<'a>,
+    pub(crate) sequencer: Text<'a>,
     /// MinIO: a map.
     #[serde(borrow)]
-    user_metadata: Option<&'a serde_json::value::RawValue>,
+    pub(crate) user_metadata: Option<&'a serde_json::value::RawValue>,
     /// Ceph: a list of `{key, val}`.
     #[serde(borrow)]
-    metadata: Option<&'a serde_json::value::RawValue>,
+    pub(crate) metadata: Option<&'a serde_json::value::RawValue>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Replication<'a> {
+pub(crate) struct Replication<'a> {
     #[serde(borrow)]
-    s3_operation: Text<'a>,
+    pub(crate) s3_operation: Text<'a>,
 }
 
 impl Record<'_> {
@@ -237,6 +237,9 @@ impl Record<'_> {
                 .and_then(|user| user.principal_id.known()),
             version_id: object.and_then(|object| object.version_id.known()),
             sequencer: object.and_then(|object| object.sequencer.known()),
+            // S3 and MinIO by this name, Ceph by the other.
+            marker: self.event_name.as_str().ends_with("DeleteMarkerCreated")
+                || self.event_name.as_str().ends_with("DeletionMarkerCreated"),
             x_vars: match object {
                 Some(object) if decoder.settings.x_vars_from_metadata => {
                     x_vars::of_metadata(object.user_metadata, object.metadata)
@@ -244,8 +247,7 @@ impl Record<'_> {
                 _ => Default::default(),
             },
         }
-        .into_event(decoder)
-        .map(|event| Verdict::Event(Box::new(event)))
+        .into_verdict(decoder)
         .map_err(|error| DecodeError::value(KIND, field("eventName"), &error.value, error.want))
     }
 }

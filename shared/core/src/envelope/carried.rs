@@ -21,11 +21,12 @@ impl RecordPacker {
         RecordPacker::default()
     }
 
-    /// Adds an item of the record at position `record`. Records are added in ascending order.
+    /// Adds an item of the record at position `record`. Records are added in ascending order. Gives the position, in
+    /// [`finish`](Self::finish), of the message that will carry it.
     ///
     /// # Errors
     /// [`TooLarge`] when it fits no message; the items already packed are kept.
-    pub fn push<T: Item>(&mut self, record: usize, item: &T) -> Result<(), TooLarge> {
+    pub fn push<T: Item>(&mut self, record: usize, item: &T) -> Result<usize, TooLarge> {
         let message = self.packer.push(item)?;
         if self.records.len() <= message {
             self.records.resize_with(message + 1, Vec::new);
@@ -34,7 +35,7 @@ impl RecordPacker {
         if records.last() != Some(&record) {
             records.push(record);
         }
-        Ok(())
+        Ok(message)
     }
 
     /// The messages, in order.

@@ -57,9 +57,12 @@ fn open<'a, T: Deserialize<'a>>(message: &'a str) -> Result<Vec<T>, Unreadable> 
 
 fn read<'a, T: Deserialize<'a>>(message: &'a str) -> Result<T, Unreadable> {
     let shape = |error: serde_json::Error| Unreadable::Shape(error.to_string());
-    let version: VersionOnly = serde_json::from_str(message).map_err(shape)?;
-    if version.v != VERSION {
-        return Err(Unreadable::Version(version.v));
+    // What the packer writes begins so: its version needs no pass of its own.
+    if !message.starts_with(r#"{"v":1,"#) {
+        let version: VersionOnly = serde_json::from_str(message).map_err(shape)?;
+        if version.v != VERSION {
+            return Err(Unreadable::Version(version.v));
+        }
     }
     serde_json::from_str(message).map_err(shape)
 }
@@ -104,11 +107,22 @@ pub fn open_deliveries(message: &str) -> Result<Vec<Delivery>, Unreadable> {
 pub trait Item: Serialize {
     /// How an error names it.
     fn describe(&self) -> Cow<'static, str>;
+
+    /// Adds its JSON: what its `Serialize` writes.
+    fn push_json(&self, json: &mut String) {
+        let text = serde_json::to_string(self)
+            .expect("events and deliveries have only string keys and finite numbers");
+        json.push_str(&text);
+    }
 }
 
 impl Item for Event {
     fn describe(&self) -> Cow<'static, str> {
         format!("event {} on {:?}", self.event_type, self.resource).into()
+    }
+
+    fn push_json(&self, json: &mut String) {
+        self.push(json);
     }
 }
 
@@ -162,23 +176,29 @@ impl Packer {
     /// # Errors
     /// [`TooLarge`] when it fits no message; the items already packed are kept.
     pub fn push<T: Item>(&mut self, item: &T) -> Result<usize, TooLarge> {
-        let json = serde_json::to_string(item)
-            .expect("events and deliveries have only string keys and finite numbers");
+        let before = self.open.len();
+        if before == 0 {
+            self.open = self.head().to_owned();
+        } else {
+            self.open.push(',');
+        }
+        let start = self.open.len();
+        item.push_json(&mut self.open);
+        if self.open.len() + TAIL.len() <= MAX_MESSAGE {
+            return Ok(self.done.len());
+        }
+        let json = self.open.split_off(start);
+        self.open.truncate(before);
         let alone = self.head().len() + json.len() + TAIL.len();
-        if alone > MAX_MESSAGE {
+        if before == 0 || alone > MAX_MESSAGE {
+            self.open.truncate(before);
             return Err(TooLarge {
                 what: item.describe().into_owned(),
                 len: alone,
             });
         }
-        if !self.open.is_empty() && self.open.len() + 1 + json.len() + TAIL.len() > MAX_MESSAGE {
-            self.close();
-        }
-        if self.open.is_empty() {
-            self.open = self.head().to_owned();
-        } else {
-            self.open.push(',');
-        }
+        self.close();
+        self.open = self.head().to_owned();
         self.open.push_str(&json);
         Ok(self.done.len())
     }

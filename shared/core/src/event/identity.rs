@@ -11,27 +11,28 @@ pub struct EventId([u8; 16]);
 
 /// Collects the parts of an identity. Each part is length-prefixed, so that `("a", "bc")` and `("ab", "c")` differ.
 #[derive(Clone)]
-pub struct IdentityHasher(Sha256);
+pub struct IdentityHasher(Vec<u8>);
 
 impl IdentityHasher {
     /// Starts an identity of the given kind (a domain separator, for example `oss`).
     #[must_use]
     pub fn new(kind: &str) -> Self {
-        IdentityHasher(Sha256::new()).part(kind)
+        // All parts lie in one piece, hashed at one go: they are few and short.
+        IdentityHasher(Vec::with_capacity(256)).part(kind)
     }
 
     /// Adds one part.
     #[must_use]
     pub fn part(mut self, part: &str) -> Self {
-        self.0.update((part.len() as u64).to_le_bytes());
-        self.0.update(part.as_bytes());
+        self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(part.as_bytes());
         self
     }
 
     /// The identity of all parts added.
     #[must_use]
     pub fn finish(self) -> EventId {
-        EventId(truncate(&self.0.finalize()))
+        EventId(truncate(&Sha256::digest(&self.0)))
     }
 }
 
@@ -42,6 +43,21 @@ fn truncate(digest: &[u8]) -> [u8; 16] {
 }
 
 impl EventId {
+    /// Adds its 32 hex digits.
+    pub(super) fn push(&self, text: &mut String) {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        for byte in self.0 {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+
+    /// Its sixteen bytes, for stores.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The id of this event's message on `topic`: the same event on the same topic is the same message, always.
     #[must_use]
     pub fn message_id(&self, topic: &str) -> MessageId {

@@ -3,7 +3,9 @@
 //! An event carries its body in the form that will be published ([`Body`]); later stages read `product`, `event_type`
 //! and `resource`, and never parse the body again.
 
+pub mod history;
 mod identity;
+pub mod json;
 pub mod mail;
 mod names;
 pub mod oss;
@@ -54,6 +56,40 @@ pub enum Body {
     Plain(String),
     /// Published as Base64 of this text.
     Base64(String),
+}
+
+impl Event {
+    /// Adds the event as queue messages carry it: what its `Serialize` writes, in one pass.
+    pub(crate) fn push(&self, json: &mut String) {
+        json.push_str(r#"{"product":"#);
+        json::push_string(json, self.product.as_str());
+        json.push_str(r#","type":"#);
+        json::push_string(json, self.event_type.as_str());
+        if !self.resource.is_empty() {
+            json.push_str(r#","resource":"#);
+            json::push_string(json, &self.resource);
+        }
+        json.push_str(r#","time":"#);
+        json::push_number(json, self.time.as_millis());
+        json.push_str(r#","id":""#);
+        self.id.push(json);
+        json.push_str(r#"","body":{"#);
+        match &self.body {
+            Body::Oss(body) => {
+                json.push_str(r#""oss":"#);
+                body.push(json);
+            }
+            Body::Plain(text) => {
+                json.push_str(r#""plain":"#);
+                json::push_string(json, text);
+            }
+            Body::Base64(text) => {
+                json.push_str(r#""base64":"#);
+                json::push_string(json, text);
+            }
+        }
+        json.push_str("}}");
+    }
 }
 
 impl Body {

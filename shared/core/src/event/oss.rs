@@ -4,6 +4,7 @@
 //! the event's JSON text as it stands, with the place where the covering rule's name goes in. Match neither parses nor
 //! copies members: it splices.
 
+use super::json::{push_number, push_string};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -161,7 +162,7 @@ pub struct OssBody {
     /// seeds.
     at: usize,
     /// The event, without `ruleId`.
-    event: Box<RawValue>,
+    event: String,
 }
 
 /// [`OssBody`] as queue messages carry it.
@@ -184,11 +185,12 @@ impl Serialize for OssBody {
             len: usize,
             event: &'a RawValue,
         }
-        let len = self.event.get().len();
+        let event: &RawValue =
+            serde_json::from_str(&self.event).map_err(serde::ser::Error::custom)?;
         Parts {
             at: self.at,
-            len,
-            event: &self.event,
+            len: self.event.len(),
+            event,
         }
         .serialize(serializer)
     }
@@ -202,7 +204,7 @@ impl TryFrom<OssBodyParts> for OssBody {
         if parts.len == text.len() && text.get(parts.at) == Some(&b'}') {
             Ok(OssBody {
                 at: parts.at,
-                event: parts.event,
+                event: Box::<str>::from(parts.event).into(),
             })
         } else {
             OssBody::from_raw(&parts.event)
@@ -212,11 +214,23 @@ impl TryFrom<OssBodyParts> for OssBody {
 
 impl PartialEq for OssBody {
     fn eq(&self, other: &Self) -> bool {
-        self.at == other.at && self.event.get() == other.event.get()
+        self.at == other.at && self.event == other.event
     }
 }
 
 impl Eq for OssBody {}
+
+/// What is learnt of an event after it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// `deltaSize` of the object.
+    pub delta_size: Option<i64>,
+    /// Whether a later event of the object has been told of: `"stale":true` stands last in `object`. A member of ours;
+    /// the seeds have no such thing, and readers of their form pass over members they do not know.
+    pub stale: bool,
+    /// Members for `xVars`.
+    pub x_vars: BTreeMap<String, String>,
+}
 
 /// The text is no OSS event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -265,7 +279,7 @@ impl OssBody {
         let start = oss.get().as_ptr() as usize - event.get().as_ptr() as usize;
         Ok(OssBody {
             at: start + oss.get().len() - 1,
-            event: event.to_owned(),
+            event: event.get().to_owned(),
         })
     }
 
@@ -294,25 +308,62 @@ impl OssBody {
         Self::from_raw(&RawValue::from_string(text).map_err(wrong)?)
     }
 
-    /// Writes an event that a decoder made, in one pass: no second parse finds the place of `ruleId` when the `oss`
-    /// member ends with `ossSchemaVersion`, as the seeds have it, and nothing but strings stands before it.
+    /// Takes an event that a decoder wrote: a JSON object, whose `oss` member ends at `at` with its `}`, and has other
+    /// members and no `ruleId`. The text is trusted: nothing looks at it again before it is published.
     ///
-    /// # Errors
-    /// [`NotAnOssEvent`] when `event` is not written as an object, or its `oss` member is no object.
-    pub fn from_written<T: Serialize>(event: &T) -> Result<Self, NotAnOssEvent> {
-        // Inside a JSON string each quote would have a backslash before it, so the text cannot stand in a value; the
-        // first one is that of `oss`.
-        const END: &str = r#""ossSchemaVersion":"1.0"}"#;
-        let event = serde_json::value::to_raw_value(event).map_err(|error| NotAnOssEvent {
-            reason: error.to_string(),
-        })?;
-        match event.get().find(END) {
-            Some(start) => Ok(OssBody {
-                at: start + END.len() - 1,
-                event,
-            }),
-            None => Self::from_raw(&event),
+    /// # Panics
+    /// When no `}` stands at `at`; in tests, when the text is no JSON.
+    #[must_use]
+    pub fn from_text(event: String, at: usize) -> Self {
+        assert!(
+            event.as_bytes().get(at) == Some(&b'}'),
+            "the `oss` member ends at `at`"
+        );
+        debug_assert!(
+            serde_json::from_str::<serde::de::IgnoredAny>(&event).is_ok(),
+            "a decoder writes JSON: {event}"
+        );
+        OssBody { at, event }
+    }
+
+    /// The event with what was learnt of it since. Of an event that a decoder wrote, with `ossSchemaVersion` last in
+    /// `oss`, without `deltaSize` when one is to be added, and without `xVars` likewise; any other is given back as it is.
+    #[must_use]
+    pub fn completed(&self, with: &Completion) -> Self {
+        // Inside a JSON string each quote would have a backslash before it: neither text can stand in a value.
+        const OBJECT: &str = r#""object":{"#;
+        const AFTER: &str = r#"},"ossSchemaVersion":"1.0""#;
+        let json = self.event.as_str();
+        let object = json.find(OBJECT).map(|at| at + OBJECT.len());
+        let end = self.at.checked_sub(AFTER.len());
+        let (Some(object), Some(end)) = (object, end) else {
+            return self.clone();
+        };
+        if json.get(end..self.at) != Some(AFTER) || object > end {
+            return self.clone();
         }
+        let mut text = String::with_capacity(json.len() + 64);
+        text.push_str(&json[..object]);
+        if let Some(delta) = with.delta_size
+            && !json[object..].starts_with(r#""deltaSize""#)
+        {
+            text.push_str(&format!(r#""deltaSize":{delta},"#));
+        }
+        text.push_str(&json[object..end]);
+        if with.stale {
+            text.push_str(r#","stale":true"#);
+        }
+        let at = text.len() + AFTER.len();
+        let rest = &json[end..];
+        let before_last = rest.len() - 1;
+        text.push_str(&rest[..before_last]);
+        if !with.x_vars.is_empty() && !rest.contains(r#","xVars":{"#) {
+            let x_vars = serde_json::to_string(&with.x_vars).expect("its keys are texts");
+            text.push_str(r#","xVars":"#);
+            text.push_str(&x_vars);
+        }
+        text.push_str(&rest[before_last..]);
+        OssBody::from_text(text, at)
     }
 
     /// Writes a typed event; its `rule_id` is left out.
@@ -332,25 +383,36 @@ impl OssBody {
         Self::from_raw(&event).expect("an OssEvent always writes its `oss` member as an object")
     }
 
+    /// Adds the body as queue messages carry it: what its `Serialize` writes.
+    pub(super) fn push(&self, json: &mut String) {
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        json.push_str(r#"{"at":"#);
+        push_number(json, number(self.at));
+        json.push_str(r#","len":"#);
+        push_number(json, number(self.event.len()));
+        json.push_str(r#","event":"#);
+        json.push_str(&self.event);
+        json.push('}');
+    }
+
     /// The event's JSON, without `ruleId`.
     #[must_use]
     pub fn json(&self) -> &str {
-        self.event.get()
+        &self.event
     }
 
     /// `{"events":[{... "ruleId":"<rule>" ...}]}`, the decoded form.
     #[must_use]
     pub fn with_rule(&self, rule: &str) -> String {
-        let json = self.event.get();
-        let (head, tail) = json.split_at(self.at);
-        let mut text = String::with_capacity(json.len() + rule.len() + 32);
+        let (head, tail) = self.event.split_at(self.at);
+        let mut text = String::with_capacity(self.event.len() + rule.len() + 32);
         text.push_str(r#"{"events":["#);
         text.push_str(head);
         if !head.trim_end().ends_with('{') {
             text.push(',');
         }
         text.push_str(r#""ruleId":"#);
-        text.push_str(&serde_json::Value::from(rule).to_string());
+        push_string(&mut text, rule);
         text.push_str(tail);
         text.push_str("]}");
         text
@@ -366,6 +428,6 @@ impl OssBody {
     #[must_use]
     pub fn published_len(&self, rule_len: usize) -> usize {
         const FRAME: usize = r#"{"events":[]},"ruleId":"""#.len();
-        (self.event.get().len() + FRAME + rule_len).div_ceil(3) * 4
+        (self.event.len() + FRAME + rule_len).div_ceil(3) * 4
     }
 }

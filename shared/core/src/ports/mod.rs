@@ -6,6 +6,7 @@
 mod admin;
 mod archive;
 mod marks;
+mod memory;
 mod queue;
 mod stage;
 mod store;
@@ -17,6 +18,7 @@ pub use admin::{
 };
 pub use archive::{EventArchive, KeptPack};
 pub use marks::{Marks, MemoryMarks};
+pub use memory::{Accepted, DuplicateWindow, ObjectMetadata, ObjectName, SizeIndex};
 pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
     QueueStatistics, Receipt, UserQueue,

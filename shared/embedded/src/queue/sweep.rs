@@ -1,5 +1,5 @@
 //! Housekeeping: messages past their retention, messages of deleted queues, old attempts, old events, marks that have
-//! ended. Little by little, so that
+//! ended, what ingest need not remember any more. Little by little, so that
 //! nobody waits for it.
 
 use super::look::end_of_life;
@@ -32,6 +32,9 @@ impl Ledger {
         }
         if left > 0 {
             left -= self.sweep_marks(left)?;
+        }
+        if left > 0 {
+            left -= self.sweep_memory(left)?;
         }
         Ok(left <= 0)
     }

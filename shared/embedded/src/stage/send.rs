@@ -51,7 +51,7 @@ impl Store {
 }
 
 impl Ledger {
-    fn send_to_stage(
+    pub(crate) fn send_to_stage(
         &mut self,
         stage: Stage,
         messages: &[OutgoingMessage],
