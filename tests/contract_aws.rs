@@ -1,7 +1,9 @@
 //! The contract of the storage ports, on DynamoDB and SQS: against an emulator, since the cases make and delete queues
 //! by the dozen. `make test-cloud` starts one and names it in `CARILLON_CONTRACT_ENDPOINT`.
 
-use carillon_aws::{Clients, DynamoMarks, DynamoRules, Queues, SystemClock};
+use carillon_aws::{
+    Clients, DynamoMarks, DynamoRules, DynamoSizes, DynamoWindow, Queues, SystemClock,
+};
 use carillon_tests::contract::{Ability, Ports};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,6 +45,8 @@ fn ports() -> Ports {
         consumer: queues.clone(),
         admin: queues,
         marks: Arc::new(DynamoMarks::new(&clients, &name)),
+        sizes: Arc::new(DynamoSizes::new(&clients, &name)),
+        window: Arc::new(DynamoWindow::new(&clients, &name)),
         clock: Arc::new(SystemClock),
         pass: Arc::new(|time| Box::pin(tokio::time::sleep(time))),
         lacks: vec![

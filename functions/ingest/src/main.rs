@@ -11,6 +11,7 @@ async fn main() -> Result<(), Error> {
     start_log();
     let settings = Settings::from_environment()?;
     let clients = Clients::connect().await;
+    let (decoding, extras) = carillon_ingest::cloud::choices(&clients, &settings)?;
     let stages = StageQueues::new(&clients, settings.stages.clone());
     let clock = Arc::new(SystemClock);
     let ports = Ports {
@@ -21,11 +22,8 @@ async fn main() -> Result<(), Error> {
             settings.dead_letter_days,
         )),
         clock,
-        settings: Arc::new(carillon_ingest::Settings {
-            account: settings.account,
-            region: settings.region,
-            ..carillon_ingest::Settings::default()
-        }),
+        settings: decoding,
+        extras,
     };
     let ports = &ports;
     serve(stages, |batch| async move { handle(ports, &batch).await }).await

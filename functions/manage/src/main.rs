@@ -99,16 +99,14 @@ async fn ports(clients: &Clients, settings: &Settings) -> Result<Ports, Error> {
     };
     let signing = Signing::open(&document, Arc::new(SystemClock), signing).await?;
     let guard = AddressGuard::allowing(settings.allow_endpoints.clone());
+    let (decoding, extras) = carillon_ingest::cloud::choices(clients, settings)?;
     Ok(Ports {
         publisher: Arc::new(DirectPublish {
             stages: Arc::new(stages),
             snapshots: Arc::new(SnapshotCache::new(rules.clone())),
             clock: Arc::new(SystemClock),
-            settings: Arc::new(carillon_ingest::Settings {
-                account: settings.account.clone(),
-                region: settings.region.clone(),
-                ..carillon_ingest::Settings::default()
-            }),
+            settings: decoding,
+            extras,
         }),
         rules,
         queues: queues.clone(),

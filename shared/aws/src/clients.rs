@@ -28,6 +28,7 @@ const TRIES: u32 = 4;
 pub struct Clients {
     config: SdkConfig,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
     secrets: OnceLock<aws_sdk_secretsmanager::Client>,
     sns: OnceLock<aws_sdk_sns::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
@@ -107,6 +108,7 @@ impl Clients {
         Clients {
             config,
             dynamodb: OnceLock::new(),
+            s3: OnceLock::new(),
             secrets: OnceLock::new(),
             sns: OnceLock::new(),
             sqs: OnceLock::new(),
@@ -118,6 +120,13 @@ impl Clients {
     pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         self.dynamodb
             .get_or_init(|| aws_sdk_dynamodb::Client::new(&self.config))
+    }
+
+    /// S3.
+    #[must_use]
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        self.s3
+            .get_or_init(|| aws_sdk_s3::Client::new(&self.config))
     }
 
     /// Secrets Manager.

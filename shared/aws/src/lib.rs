@@ -38,7 +38,9 @@ mod keys;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod marks;
+mod memory;
 pub mod metrics;
+mod object_metadata;
 mod queue;
 mod settings;
 mod sns;
@@ -51,6 +53,8 @@ pub use clients::Clients;
 pub use dead_letters::DynamoDeadLetters;
 pub use keys::Secret;
 pub use marks::DynamoMarks;
+pub use memory::{DynamoSizes, DynamoWindow};
+pub use object_metadata::S3ObjectMetadata;
 pub use queue::{MAX_ENTRIES, MAX_REQUEST_BYTES, Queues, StageQueues, requests, sqs_delay};
 pub use settings::{InvalidSetting, Settings, StageUrls};
 pub use sns::{SnsError, SnsPublisher};

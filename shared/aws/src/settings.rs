@@ -22,6 +22,9 @@ pub struct Settings {
     pub account: String,
     /// `AWS_REGION`. Default `us-east-1`.
     pub region: String,
+    /// `CARILLON_INGEST_SETTINGS`: how bodies are decoded, and what is remembered of them, as JSON (see
+    /// functions/ingest/src/settings.rs). Default `{}`.
+    pub ingest: String,
     /// `CARILLON_DEAD_LETTER_DAYS`: days that dead letters are kept. Default 14.
     pub dead_letter_days: u32,
     /// `CARILLON_ALLOW_ENDPOINTS`: comma-separated CIDR ranges that pushes may go to although they are private.
@@ -118,6 +121,7 @@ impl Settings {
             access_keys_secret: or("CARILLON_ACCESS_KEYS_SECRET", ""),
             account,
             region: or("AWS_REGION", "us-east-1"),
+            ingest: or("CARILLON_INGEST_SETTINGS", "{}"),
             dead_letter_days: or("CARILLON_DEAD_LETTER_DAYS", "14")
                 .parse()
                 .ok()
