@@ -75,7 +75,7 @@ const TABLE: &[Coverage] = &[
         S3,
         Exact,
         "s3-object-created-put.json",
-        "`deltaSize` is the size: S3 does not say what was overwritten",
+        "`deltaSize` is the size, or with the size index the change: S3 does not say what was overwritten",
     ),
     row(
         "oss",

@@ -1,6 +1,6 @@
 //! What goes in beside the body, and what comes out.
 
-use crate::error::DecodeError;
+use crate::error::{DecodeError, MAX_RESULTS};
 use crate::settings::Settings;
 use crate::storage::Facts;
 use carillon_core::envelope::MAX_MESSAGE;
@@ -173,6 +173,8 @@ pub(crate) struct Decoder<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) context: Context,
     pub(crate) out: Decoded,
+    /// Bytes that the results take, near enough.
+    pub(crate) weight: usize,
 }
 
 /// What the envelopes that were taken off said, for bodies that do not say it themselves.
@@ -191,6 +193,7 @@ impl<'a> Decoder<'a> {
             settings,
             context: Context::default(),
             out: Decoded::default(),
+            weight: 0,
         }
     }
 
@@ -260,31 +263,51 @@ impl<'a> Decoder<'a> {
         body: impl FnOnce() -> String,
     ) {
         self.out.kind = Some(kind);
+        // A body that unfolds without measure (one long answer told of thousands of recipients) is refused as a whole.
+        if self.is_flooded() {
+            return;
+        }
         match verdict
             .and_then(|verdict| self.as_asked(kind, verdict))
             .and_then(fits)
         {
-            Ok(Verdict::Event(event)) => self.out.events.push(*event),
+            Ok(Verdict::Event(event)) => {
+                self.weight += weight(&event);
+                self.out.events.push(*event);
+            }
             Ok(Verdict::Incomplete(incomplete)) => {
                 let (event, facts) = *incomplete;
+                self.weight += 2 * weight(&event);
                 self.out.facts.push((self.out.events.len(), facts));
                 self.out.events.push(event);
             }
-            Ok(Verdict::Ignored(why)) => self.out.ignored.push(why),
-            Err(reason) => self.out.refused.push(Refused {
-                body: body(),
-                reason,
-            }),
+            Ok(Verdict::Ignored(why)) => {
+                self.weight += LEAST + why.len();
+                self.out.ignored.push(why);
+            }
+            Err(reason) => self.refuse(reason, body()),
         }
     }
 
     /// Puts a record aside that no source could read.
     pub(crate) fn refuse(&mut self, reason: DecodeError, body: String) {
+        if self.is_flooded() {
+            return;
+        }
+        self.weight += LEAST + body.len();
         self.out.refused.push(Refused { body, reason });
+    }
+
+    /// Whether the results are more than one body may give.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.weight > MAX_RESULTS
     }
 
     /// Ends the decoding: a body of which nothing at all could be read is refused as a whole.
     pub(crate) fn finish(self) -> Result<Decoded, DecodeError> {
+        if self.is_flooded() {
+            return Err(DecodeError::TooMuch);
+        }
         let mut out = self.out;
         if !out.events.is_empty() || !out.ignored.is_empty() || out.refused.is_empty() {
             return Ok(out);
@@ -299,6 +322,13 @@ impl<'a> Decoder<'a> {
             },
         })
     }
+}
+
+/// What every result takes besides its texts.
+const LEAST: usize = 256;
+
+fn weight(event: &Event) -> usize {
+    LEAST + event.resource.len() + event.body.published_len(0)
 }
 
 /// Whether the published form, with the longest rule name there can be, fits a message.

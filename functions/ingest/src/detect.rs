@@ -10,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carillon_core::event::Product;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// The members by which bodies are told apart; each stays text until its source is known.
 #[derive(Default, Deserialize)]
@@ -240,6 +242,9 @@ impl Decoder<'_> {
             self.out.ignored.push("`Records` is empty".into());
         }
         for (index, raw) in records.into_iter().enumerate() {
+            if self.is_flooded() {
+                break;
+            }
             let text = raw.get();
             let place = format!("Records[{index}]");
             let alone = || format!("{{\"Records\":[{raw}]}}");
@@ -292,6 +297,9 @@ impl Decoder<'_> {
             self.out.kind = Some(SourceKind::Oss);
         }
         for (index, raw) in elements.into_iter().enumerate() {
+            if self.is_flooded() {
+                break;
+            }
             let verdict = oss::decode(raw, &format!("events[{index}]"), self);
             self.take(SourceKind::Oss, verdict, || {
                 format!("{{\"events\":[{raw}]}}")
@@ -342,6 +350,9 @@ impl Decoder<'_> {
         }
         not_too_many(bodies.len())?;
         for body in bodies {
+            if self.is_flooded() {
+                break;
+            }
             if let Err(error) = self.text(body.get(), depth + 1) {
                 self.refuse(error, body.get().to_owned());
             }
@@ -398,18 +409,41 @@ fn base64_text(text: &str) -> Option<String> {
         .then_some(inner)
 }
 
-/// The members of an object, for the error that says what was seen.
+/// The first members of an object.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NamesVisitor;
+
+        impl<'de> serde::de::Visitor<'de> for NamesVisitor {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry::<Cow<'_, str>, _>()? {
+                    if names.len() < 8 {
+                        names.push(format!("`{}`", shorten(&name, 40)));
+                    }
+                }
+                Ok(Names(names))
+            }
+        }
+
+        deserializer.deserialize_map(NamesVisitor)
+    }
+}
+
+/// The members of an object, for the error that says what was seen. However many there are, a few are kept.
 fn members(text: &str) -> String {
-    let names: Vec<String> =
-        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
-            .map(|object| {
-                object
-                    .keys()
-                    .take(8)
-                    .map(|name| format!("`{}`", shorten(name, 40)))
-                    .collect()
-            })
-            .unwrap_or_default();
+    let names = serde_json::from_str::<Names>(text).map_or(Vec::new(), |names| names.0);
     if names.is_empty() {
         "an object without members".into()
     } else {

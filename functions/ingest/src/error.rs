@@ -10,6 +10,9 @@ pub const MAX_DEPTH: usize = 6;
 /// tiny records costs bounded memory.
 pub const MAX_RECORDS: usize = 10_000;
 
+/// Most bytes of events, and of records put aside, that one body may give.
+pub(crate) const MAX_RESULTS: usize = 32 * MAX_BODY;
+
 /// What the publisher, or the operator who finds the body among the dead letters, can do is part of each message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -74,6 +77,10 @@ pub enum DecodeError {
         /// How many there are.
         count: usize,
     },
+    /// It is small, and what it means is not: one long text told of thousands of recipients, or thousands of records that
+    /// cannot be read.
+    #[error("the body unfolds to more than 32 MiB of events: send it in parts")]
+    TooMuch,
     /// The published form would not fit a message.
     #[error(
         "event {event_type} on {resource:?} is {len} bytes when published, the limit of a message is {limit}: publish \

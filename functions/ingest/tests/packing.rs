@@ -19,7 +19,11 @@ fn a_message_holds_events_as_they_are_serialised() {
             packer.push(&event).unwrap();
             let messages = packer.finish();
             let json = serde_json::to_string(&event).unwrap();
-            assert_eq!(messages, [format!(r#"{{"v":1,"items":[{json}]}}"#)], "{name}");
+            assert_eq!(
+                messages,
+                [format!(r#"{{"v":1,"items":[{json}]}}"#)],
+                "{name}"
+            );
             assert_eq!(open_events(&messages[0]).unwrap(), [event], "{name}");
         }
     }

@@ -8,7 +8,7 @@
 use super::s3_native::unchanged;
 use crate::decoder::{Decoder, Verdict};
 use crate::error::DecodeError;
-use crate::lenient::{First, Text, Whole, shorten};
+use crate::lenient::{First, List, Text, Whole, shorten};
 use crate::names::{Meaning, invented};
 use crate::settings::CloudTrailScope;
 use crate::storage::Operation;
@@ -45,7 +45,7 @@ struct Record<'a> {
     #[serde(borrow)]
     user_identity: Option<Identity<'a>>,
     #[serde(borrow)]
-    resources: Option<Vec<Resource<'a>>>,
+    resources: Option<List<Resource<'a>>>,
     #[serde(borrow)]
     recipient_account_id: Text<'a>,
 }

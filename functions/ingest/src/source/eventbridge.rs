@@ -2,7 +2,7 @@
 
 use crate::decoder::{Decoder, SourceKind};
 use crate::error::DecodeError;
-use crate::lenient::{Text, shorten};
+use crate::lenient::{List, Text, shorten};
 use crate::source::{bedrock, cloudtrail, eventbridge_s3, mediaconvert, own, ses, transcribe};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -26,7 +26,7 @@ pub(crate) struct Envelope<'a> {
     #[serde(borrow)]
     pub(crate) region: Text<'a>,
     #[serde(borrow)]
-    pub(crate) resources: Option<Vec<Text<'a>>>,
+    pub(crate) resources: Option<List<Text<'a>>>,
     #[serde(borrow)]
     detail: Option<&'a RawValue>,
 }

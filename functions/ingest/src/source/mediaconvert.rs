@@ -5,7 +5,7 @@ use super::eventbridge::Envelope;
 use super::vision::{Ending, Job, Service, millis};
 use crate::decoder::{Decoder, Verdict};
 use crate::error::DecodeError;
-use crate::lenient::{Text, Whole, shorten};
+use crate::lenient::{List, Text, Whole, shorten};
 use carillon_core::event::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -27,23 +27,23 @@ struct Detail<'a> {
     #[serde(borrow)]
     error_message: Text<'a>,
     #[serde(borrow)]
-    output_group_details: Option<Vec<Group<'a>>>,
+    output_group_details: Option<List<Group<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Group<'a> {
     #[serde(borrow)]
-    output_details: Option<Vec<Output<'a>>>,
+    output_details: Option<List<Output<'a>>>,
     #[serde(borrow)]
-    playlist_file_paths: Option<Vec<Text<'a>>>,
+    playlist_file_paths: Option<List<Text<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Output<'a> {
     #[serde(borrow)]
-    output_file_paths: Option<Vec<Text<'a>>>,
+    output_file_paths: Option<List<Text<'a>>>,
 }
 
 pub(crate) fn decode(

@@ -20,13 +20,14 @@ pub(crate) fn decode(text: &str, decoder: &mut Decoder<'_>) -> Option<()> {
         decoder.out.facts.len(),
         decoder.out.ignored.len(),
     );
-    let kind = decoder.out.kind;
+    let (kind, weight) = (decoder.out.kind, decoder.weight);
     let taken = take(text, decoder);
     if taken.is_none() {
         decoder.out.events.truncate(events);
         decoder.out.facts.truncate(facts);
         decoder.out.ignored.truncate(ignored);
         decoder.out.kind = kind;
+        decoder.weight = weight;
     }
     taken
 }

@@ -6,7 +6,7 @@
 use super::eventbridge::Envelope;
 use crate::decoder::{Decoder, SourceKind, Verdict};
 use crate::error::DecodeError;
-use crate::lenient::{Text, shorten};
+use crate::lenient::{List, Text, shorten};
 use carillon_core::event::mail::MailResult;
 use carillon_core::event::{Body, Event, EventType, IdentityHasher, Product, Timestamp};
 use serde::Deserialize;
@@ -44,9 +44,9 @@ struct Mail<'a> {
     #[serde(borrow)]
     message_id: Text<'a>,
     #[serde(borrow)]
-    destination: Option<Vec<Text<'a>>>,
+    destination: Option<List<Text<'a>>>,
     #[serde(borrow)]
-    headers: Option<Vec<Header<'a>>>,
+    headers: Option<List<Header<'a>>>,
     #[serde(borrow)]
     common_headers: Option<CommonHeaders<'a>>,
 }
@@ -64,7 +64,7 @@ struct Header<'a> {
 #[serde(default, rename_all = "camelCase")]
 struct CommonHeaders<'a> {
     #[serde(borrow)]
-    from: Option<Vec<Text<'a>>>,
+    from: Option<List<Text<'a>>>,
     #[serde(borrow)]
     message_id: Text<'a>,
 }
@@ -75,7 +75,7 @@ struct Delivery<'a> {
     #[serde(borrow)]
     timestamp: Text<'a>,
     #[serde(borrow)]
-    recipients: Option<Vec<Text<'a>>>,
+    recipients: Option<List<Text<'a>>>,
     #[serde(borrow)]
     smtp_response: Text<'a>,
 }
@@ -88,7 +88,7 @@ struct Bounce<'a> {
     #[serde(borrow)]
     bounce_sub_type: Text<'a>,
     #[serde(borrow)]
-    bounced_recipients: Option<Vec<Recipient<'a>>>,
+    bounced_recipients: Option<List<Recipient<'a>>>,
     #[serde(borrow)]
     timestamp: Text<'a>,
     #[serde(borrow)]
@@ -110,7 +110,7 @@ struct Recipient<'a> {
 #[serde(default, rename_all = "camelCase")]
 struct Complaint<'a> {
     #[serde(borrow)]
-    complained_recipients: Option<Vec<Recipient<'a>>>,
+    complained_recipients: Option<List<Recipient<'a>>>,
     #[serde(borrow)]
     timestamp: Text<'a>,
     #[serde(borrow)]
@@ -215,6 +215,9 @@ pub(crate) fn decode(
         .to_owned();
     let fallback = envelope.map_or("", |envelope| envelope.time.as_str());
     for end in &ends {
+        if decoder.is_flooded() {
+            break;
+        }
         let event = mail.event(kind, end, &region, fallback, decoder);
         decoder.take(SourceKind::Ses, Ok(Verdict::Event(Box::new(event))), || {
             text.to_owned()
@@ -252,6 +255,9 @@ fn ends<'a>(notification: &'a Notification<'_>, mail: &'a Mail<'_>) -> Result<Ve
                 .as_ref()
                 .ok_or(Unfit::Missing("delivery"))?;
             let message = delivery.smtp_response.as_str();
+            // A delivery is one that the receiver took; 250 is SMTP's word for that (RFC 5321, 4.2.3). Looked for once:
+            // the answer may be long, and the recipients many.
+            let code = smtp_code(message).unwrap_or("250");
             let recipients = delivery.recipients.as_ref().or(mail.destination.as_ref());
             recipients
                 .into_iter()
@@ -260,8 +266,7 @@ fn ends<'a>(notification: &'a Notification<'_>, mail: &'a Mail<'_>) -> Result<Ve
                     recipient: recipient.as_str(),
                     time: delivery.timestamp.as_str(),
                     status: SUCCESS,
-                    // A delivery is one that the receiver took; 250 is SMTP's word for that (RFC 5321, 4.2.3).
-                    code: smtp_code(message).unwrap_or("250"),
+                    code,
                     message,
                     feedback: "",
                 })
