@@ -270,6 +270,12 @@ assert beyond("RedriveDeadLetters", All="true")["Redriven"] == 0
 assert beyond("DeleteDeadLetters", All="true")["Deleted"] == 0
 published = beyond("PublishEvents", ProductName="own", Events='{"type":"Tick:Second","resource":"clock","body":"1"}')
 assert published["Accepted"] == 1, published
+counted = beyond("ReplayEvents", Since="1h", ProductName="own", DryRun="true")
+assert counted["Replayed"] == 1 and "NextToken" not in counted, counted
+assert beyond("ReplayEvents", Since="1h", RuleName="tokened")["Replayed"] == 0
+recent = beyond("PreviewEventRule", ProductName="own", RuleName="ticks", EventTypes='["Tick:*"]',
+                MatchRules='[[{"Prefix":"clock"}]]')
+assert recent["Taken"] == 1 and recent["TakenExamples"][0]["From"] == "nobody", recent
 
 assert beyond("FollowDeliveries", WaitSeconds="0")["PageData"] == []
 file = (
