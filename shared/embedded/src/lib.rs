@@ -1,5 +1,5 @@
-//! The ports of Carillon on SQLite, for one machine: rules, users' queues, the queues between stages, dead letters and
-//! the attempt log in one file; and the loop that plays the event source mapping.
+//! The ports of Carillon on SQLite, for one machine: rules, users' queues, the queues between stages, dead letters,
+//! the attempt log and the history of events in one file; and the loop that plays the event source mapping.
 //!
 //! ```
 //! use carillon_core::ports::{OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueSender};
@@ -25,6 +25,10 @@
 //!   [`Settings::hold`]; meanwhile the record that it was made from stays where it is.
 //! * **At least once.** A record taken from a stage's queue and not settled comes again: at once when its process died or
 //!   gave it up, else when its lease ends. Messages of users' queues keep their visibility timeout over a restart.
+//! * **Accepted is kept.** A pack of events on its way to match is put into the archive by the transaction that puts it on
+//!   the queue, and lies there for [`Settings::keep_events`], or until [`Settings::keep_event_bytes`] are full of younger
+//!   ones. What is replayed is not kept again.
+//! * **The owner's alone.** Files are readable by the user that the process runs as; so is a directory that the store made.
 //! * **In turn.** Receivers are served in the order they came; groups of records take turns, so that one group's backlog
 //!   does not hold up another's.
 //! * **By the clock it is given.** Delays, visibility, retention and long polls go by [`Settings::clock`]; with a

@@ -2,15 +2,16 @@
 //!
 //! The test starts itself as a child process that sends numbered messages, hands records from stage to stage and into a
 //! user's queue, and writes down each acknowledgement on its standard output. The parent kills it at a random moment,
-//! opens the store again, and checks: every acknowledged number is still on its way or has arrived, and none arrived
-//! that was never sent. What the handlers hand on travels in memory, as it does in the service; meanwhile a consumer
+//! opens the store again, and checks: every acknowledged number is still on its way or has arrived, none arrived
+//! that was never sent, and what arrived is exactly what was kept for replay. What the handlers hand on travels in memory, as it does in the service; meanwhile a consumer
 //! receives and deletes, so that both what was settled in memory and what had to be written are met. `CARILLON_KILLS` sets the number of kills (default 20).
 // `allow-unwrap-in-tests` knows test functions, not their helpers.
 #![allow(clippy::unwrap_used)]
 
+use carillon_core::event::Timestamp;
 use carillon_core::ports::{
-    BatchOutcome, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueRecord,
-    QueueSender, Random as _, Stage, StageSender,
+    BatchOutcome, EventArchive, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer,
+    QueueRecord, QueueSender, Random as _, Stage, StageSender,
 };
 use carillon_core::topic::QueueName;
 use carillon_embedded::{
@@ -220,6 +221,27 @@ async fn drain(store: &Store) -> Vec<u64> {
     numbers
 }
 
+/// Everything that was ever kept on its way to match.
+async fn kept(store: &Store) -> BTreeSet<u64> {
+    let (mut numbers, mut from) = (BTreeSet::new(), None);
+    loop {
+        let end = Timestamp::from_millis(i64::MAX);
+        let page = store
+            .packs(Timestamp::default(), end, from.as_deref(), 1_000)
+            .await
+            .unwrap();
+        numbers.extend(
+            page.items
+                .iter()
+                .map(|pack| pack.message.parse::<u64>().unwrap()),
+        );
+        match page.next {
+            Some(next) => from = Some(next),
+            None => return numbers,
+        }
+    }
+}
+
 #[test]
 fn nothing_accepted_is_lost_by_a_kill() {
     if std::env::var_os(DATA).is_some() {
@@ -243,11 +265,12 @@ fn nothing_accepted_is_lost_by_a_kill() {
         acknowledged.extend(fresh);
         // Every other time the next child finds what this one left.
         if kill % 2 == 1 || kill + 1 == kills {
-            let arrived = runtime.block_on(async {
+            let (arrived, kept) = runtime.block_on(async {
                 let store = open(data.path());
                 let arrived = drain(&store).await;
+                let kept = kept(&store).await;
                 store.close().await;
-                arrived
+                (arrived, kept)
             });
             arrivals += arrived.len();
             seen.extend(arrived);
@@ -256,6 +279,12 @@ fn nothing_accepted_is_lost_by_a_kill() {
                 lost.is_empty(),
                 "after kill {kill}: {} acknowledged messages are lost: {lost:?}",
                 lost.len()
+            );
+            // Match took what was kept for replay, and nothing else: one transaction does both.
+            let differing: Vec<_> = kept.symmetric_difference(&seen).collect();
+            assert!(
+                differing.is_empty(),
+                "after kill {kill}: kept or arrived, and not both: {differing:?}"
             );
         }
     }

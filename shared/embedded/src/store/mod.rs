@@ -16,6 +16,7 @@ mod inbox;
 mod ledger;
 mod open;
 mod outage;
+mod private;
 mod readers;
 mod schema;
 mod writer;

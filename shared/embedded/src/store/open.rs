@@ -5,7 +5,7 @@ use super::inbox::Inbox;
 use super::ledger::{Effects, Ledger};
 use super::readers::Readers;
 use super::writer::Writer;
-use super::{Inner, Shared, Store, schema};
+use super::{Inner, Shared, Store, private, schema};
 use crate::archive::Keeping;
 use crate::queue::Queues;
 use crate::settings::{Durability, Settings};
@@ -113,17 +113,11 @@ impl Ownership {
             path: path.clone(),
             error,
         };
-        std::fs::create_dir_all(data).map_err(|error| OpenError::Path {
+        private::directory(data).map_err(|error| OpenError::Path {
             path: data.to_owned(),
             error,
         })?;
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(fault)?;
+        let mut file = private::file(&path).map_err(fault)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -177,6 +171,13 @@ pub(super) fn open(
 ) -> Result<Store, OpenError> {
     let ownership = Ownership::claim(data, directory)?;
     let path = data.join(DATABASE);
+    private::file(&path).map_err(|error| OpenError::Path {
+        path: path.clone(),
+        error,
+    })?;
+    for beside in ["-wal", "-shm"] {
+        private::narrow(&data.join(format!("{DATABASE}{beside}")));
+    }
     let conn = connect(&path, &settings).map_err(|error| error.at(data))?;
     let (ledger, version) = recall(conn, settings.clone()).map_err(|error| error.at(data))?;
 
