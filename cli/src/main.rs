@@ -27,6 +27,10 @@ use failure::Outcome;
 use output::{BAD, complain};
 use std::process::ExitCode;
 
+/// Events are allocated by one thread and freed by another; the system's allocator is slow at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Event notification by rules: when something happens to a resource, the rule that covers it decides who is told.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 120, propagate_version = true)]

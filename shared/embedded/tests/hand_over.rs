@@ -189,3 +189,71 @@ async fn a_deleted_queue_takes_its_messages_with_it() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_keeps_it_in_memory_and_loses_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        hold: Duration::from_millis(1),
+        max_bytes: Some(1 << 20),
+        ..Settings::default()
+    };
+    let store = Store::open(data.path(), settings).unwrap();
+    let filler = QueueName::parse("filler").unwrap();
+    for queue in [&orders(), &filler] {
+        QueueAdmin::create(&store, queue, QueueAttributes::default())
+            .await
+            .unwrap();
+    }
+    assert!(receive(&store, Duration::ZERO).await.is_empty());
+    for number in 0..20 {
+        send(&store, &format!("{number:>020000}")).await;
+    }
+    // From large to small, until nothing fits any more.
+    for size in [30_000, 1_024] {
+        let body = OutgoingMessage::new("x".repeat(size));
+        while QueueSender::send(&store, &filler, vec![body.clone()])
+            .await
+            .remove(0)
+            .is_ok()
+        {}
+    }
+    let _mapping = hand_on(&store);
+    // All is handed on, and none of it can be written.
+    let mut bodies = std::collections::BTreeSet::new();
+    let mut receipts = Vec::new();
+    while bodies.len() < 20 {
+        let received = store
+            .receive(&orders(), 3, Some(Duration::from_secs(10)))
+            .await;
+        // The disk may refuse a reception of what was written before it was full.
+        for message in received.unwrap_or_default() {
+            bodies.insert(message.body);
+            receipts.extend(message.receipt);
+        }
+    }
+    // Deleting makes room, and everything comes to its end.
+    let filling = store
+        .receive(&filler, 16, Some(Duration::ZERO))
+        .await
+        .unwrap();
+    let filling: Vec<_> = filling
+        .into_iter()
+        .filter_map(|message| message.receipt)
+        .collect();
+    for deleted in QueueConsumer::delete(&store, &filler, &filling)
+        .await
+        .unwrap()
+    {
+        deleted.unwrap();
+    }
+    for deleted in QueueConsumer::delete(&store, &orders(), &receipts)
+        .await
+        .unwrap()
+    {
+        deleted.unwrap();
+    }
+    while store.stage_statistics(Stage::Deliver).records > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

@@ -47,7 +47,16 @@ impl Xml {
 /// Escapes so that a reader gets exactly `text` back. XML 1.0 has no form at all for most control characters: those
 /// become U+FFFD, since a document no reader takes would be worse.
 fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
+    // Most bodies need nothing done at all: Base64 is copied whole.
+    let special = |c: char| {
+        matches!(
+            c,
+            '&' | '<' | '>' | '"' | '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}'
+        )
+    };
+    let plain = text.find(special).unwrap_or(text.len());
+    out.push_str(&text[..plain]);
+    for c in text[plain..].chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
