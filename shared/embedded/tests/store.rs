@@ -200,3 +200,46 @@ async fn the_log_does_not_grow_without_end() {
     }
     assert!(largest < 320 << 20, "the log grew to {largest} bytes");
 }
+
+#[tokio::test]
+async fn a_disk_that_failed_once_is_not_believed_again() {
+    let data = tempfile::tempdir().unwrap();
+    let waits = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = waits.clone();
+    let settings = Settings {
+        sync: std::sync::Arc::new(move |log| {
+            // The third wait fails; whoever asks again then gets a good answer, as systems give it.
+            match counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                2 => Err(std::io::Error::other("input/output error")),
+                _ => log.sync_data(),
+            }
+        }),
+        ..Settings::default()
+    };
+    let store = Store::open(data.path(), settings).unwrap();
+    let send = |body: &'static str| {
+        let store = store.clone();
+        async move {
+            StageSender::send(&store, Stage::Match, vec![message(body)])
+                .await
+                .remove(0)
+        }
+    };
+    send("one").await.unwrap();
+    send("two").await.unwrap();
+    for body in ["three", "four"] {
+        let refused = send(body).await.unwrap_err().to_string();
+        assert!(refused.contains("start the service again"), "{refused}");
+    }
+    store.close().await;
+    drop(store);
+
+    // What was acknowledged is there.
+    let store = Store::open(data.path(), Settings::default()).unwrap();
+    let taken = store
+        .take_records(Stage::Match, 10, Duration::from_secs(60), 5)
+        .await
+        .unwrap();
+    let bodies: Vec<_> = taken.iter().map(|taken| &taken.record.body).collect();
+    assert!(bodies.starts_with(&[&"one".to_owned(), &"two".to_owned()]));
+}
