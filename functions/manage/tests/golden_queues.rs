@@ -183,3 +183,25 @@ fn handles(body: &str) -> Vec<String> {
         .filter_map(|part| Some(part.split_once("</ReceiptHandle>")?.0.to_owned()))
         .collect()
 }
+
+/// A delay given with a message stands above the queue's own, zero too (MNS SendMessage).
+#[tokio::test]
+async fn a_delay_of_zero_stands_above_the_queue_s_own() {
+    let world = world(Settings::default());
+    let made = [("QueueName", "late"), ("DelaySeconds", "60")];
+    world.act("CreateQueue", &made).await.data();
+    let messages = "/queues/late/messages";
+    for (body, delay) in [
+        ("waits", ""),
+        ("at once", "<DelaySeconds>0</DelaySeconds>"),
+    ] {
+        let xml = format!("<Message><MessageBody>{body}</MessageBody>{delay}</Message>");
+        assert_eq!(world.http("POST", messages, &[], &xml).await.status, 201);
+    }
+    let got = world.http("GET", messages, &[], "").await;
+    assert!(got.body.contains("at once"), "{}", got.body);
+    assert_eq!(world.http("GET", messages, &[], "").await.status, 404);
+    world.clock.advance(60_000);
+    let got = world.http("GET", messages, &[], "").await;
+    assert!(got.body.contains("waits"), "{}", got.body);
+}
