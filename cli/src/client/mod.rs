@@ -65,6 +65,9 @@ impl ServiceArgs {
     }
 }
 
+/// Most bytes of an answer.
+const LARGEST_ANSWER: u64 = 256 * 1024 * 1024;
+
 /// A client of one service.
 pub(crate) struct Client {
     base: String,
@@ -189,7 +192,9 @@ impl Client {
                 self.base
             ))
         })?;
-        let text = response.body_mut().read_to_string().map_err(|error| {
+        // The plan of a large rule file is the largest answer there is.
+        let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
+        let text = body.read_to_string().map_err(|error| {
             Failure::Unusable(format!("the answer of {} broke off: {error}", self.base))
         })?;
         Ok(Answer {

@@ -191,10 +191,7 @@ async fn a_delay_of_zero_stands_above_the_queue_s_own() {
     let made = [("QueueName", "late"), ("DelaySeconds", "60")];
     world.act("CreateQueue", &made).await.data();
     let messages = "/queues/late/messages";
-    for (body, delay) in [
-        ("waits", ""),
-        ("at once", "<DelaySeconds>0</DelaySeconds>"),
-    ] {
+    for (body, delay) in [("waits", ""), ("at once", "<DelaySeconds>0</DelaySeconds>")] {
         let xml = format!("<Message><MessageBody>{body}</MessageBody>{delay}</Message>");
         assert_eq!(world.http("POST", messages, &[], &xml).await.status, 201);
     }

@@ -298,7 +298,11 @@ fn signed(id: &str, secret: &str, action: &str) -> Vec<(&'static str, String)> {
 #[tokio::test]
 async fn a_read_only_key_writes_nothing_by_any_action() {
     let looks = ["Get", "List", "Explain", "Preview", "Follow"];
-    let keys = [("RO", "ROSECRET"), ("PUB", "PUBSECRET"), ("CON", "CONSECRET")];
+    let keys = [
+        ("RO", "ROSECRET"),
+        ("PUB", "PUBSECRET"),
+        ("CON", "CONSECRET"),
+    ];
     let world = guarded();
     let before = world.store.version_now();
     for action in carillon_manage::ACTIONS {

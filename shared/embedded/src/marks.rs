@@ -1,6 +1,6 @@
 //! Marks that stand for a while.
 
-use crate::store::{FromOutage as _, Ledger, Outcome, Store};
+use crate::store::{Care, FromOutage as _, Ledger, Outcome, Store};
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{Marks, StoreError};
 use rusqlite::{Connection, OptionalExtension as _};
@@ -15,7 +15,10 @@ impl Marks for Store {
         until: Timestamp,
     ) -> Result<Option<String>, StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        self.write(name.len() + value.len(), move |ledger| {
+        // Not waiting for the disk: a mark stands in the log before all that is written after it, so what a request
+        // changed is never there without the mark of that request.
+        let bytes = name.len() + value.len();
+        self.write_with(Care::Committed, bytes, move |ledger| {
             ledger.set_mark(&name, &value, now, until)
         })
         .await

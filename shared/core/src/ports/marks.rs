@@ -9,7 +9,10 @@ use std::sync::{Mutex, PoisonError};
 #[async_trait::async_trait]
 pub trait Marks: Send + Sync {
     /// Sets a mark until `until`, unless one of this name stands at `now`: then nothing changes, and the value of the one
-    /// that stands is given. Of two that set one name at a time, exactly one is given `None`. Durable when it answers.
+    /// that stands is given. Of two that set one name at a time, exactly one is given `None`.
+    ///
+    /// When it answers, the mark survives the process; what is written to the same store later is never kept without it.
+    /// A power cut may forget the marks of the last moments that nothing was written after.
     ///
     /// Names and values are at most 1 KiB; keep them short.
     async fn set(
