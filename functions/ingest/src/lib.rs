@@ -25,7 +25,11 @@
 //!   own notification and EventBridge's event of one operation agree. CloudTrail has no sequencer, so its identity is
 //!   another; so is that of a store whose EventBridge events have no sequencer. A direct publish has the request id,
 //!   and without one its whole text.
-//! * A body has at most 1 MiB and 10 000 records.
+//! * A body has at most 1 MiB and 10 000 records, and what it unfolds to at most 32 MiB; decoding costs at most 48 MiB of
+//!   memory (`tests/memory.rs` counts it).
+//! * What is remembered ([`Extras`]) is remembered by an operator's choice: sizes of objects, for a `deltaSize` that is
+//!   exact for keys seen; accepted events, so that copies are dropped for a while. A store that does not answer leaves the
+//!   event as it came. An event is marked as accepted when it is sent, never before: a copy may slip through, none is lost.
 //! * An event whose published form would exceed 65 536 bytes is refused.
 //!
 //! # What it will not do
