@@ -53,6 +53,7 @@ sim: ## the long form of the randomised tests
 
 bench-instructions: ## instructions an event, stable on a busy machine; needs valgrind
 	sh shared/core/benches/instructions.sh
+	sh functions/ingest/benches/instructions.sh
 
 bench: ## figures, with the machine's own floor beside them
 	$(CARGO) bench --locked --workspace --quiet
