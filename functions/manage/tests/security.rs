@@ -1,6 +1,9 @@
 //! Who is let in. `cases/auth.json` was computed by another implementation (Python's hmac and hashlib) under the keys
 //! below, at the stopped clock's noon; cases run in order, since nonces are remembered.
 
+// `allow-unwrap-in-tests` knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use axum::body::Body;
