@@ -123,6 +123,20 @@ def check(template):
             yield f"{name}: goes away with the stack"
         if not table.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
             yield f"{name}: no point-in-time recovery"
+    policies = {p["Bucket"]["Ref"]: p["PolicyDocument"]["Statement"] for p in of_type("AWS::S3::BucketPolicy").values()}
+    for name, bucket in of_type("AWS::S3::Bucket").items():
+        denies = [s for s in policies.get(name, []) if s["Effect"] == "Deny" and s["Action"] == "s3:*"]
+        if not any(s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} and len(s["Resource"]) == 2 for s in denies):
+            yield f"{name}: no policy that refuses what does not come over TLS"
+        if set(bucket.get("PublicAccessBlockConfiguration", {}).values()) != {True}:
+            yield f"{name}: public access is not blocked"
+        if not any("ExpirationInDays" in rule for rule in bucket.get("LifecycleConfiguration", {}).get("Rules", [])):
+            yield f"{name}: objects stay for ever"
+    told = [str([f.get("NotStartsWith") for s in t["AdvancedEventSelectors"] for f in s["FieldSelectors"]])
+            for t in of_type("AWS::CloudTrail::Trail").values()]
+    for name in of_type("AWS::S3::Bucket"):
+        if not all(name in but for but in told):
+            yield f"{name}: the trail tells of what Carillon itself writes there, without end"
     for name, group in of_type("AWS::Logs::LogGroup").items():
         if "RetentionInDays" not in group:
             yield f"{name}: logs are kept for ever"
@@ -164,6 +178,10 @@ BREAKS = {
     "not by its URL alone": lambda r: r["CertificatesUrlInvokePermission"]["Properties"].pop("InvokedViaFunctionUrl"),
     "goes away": lambda r: r["Table"].pop("DeletionPolicy"),
     "kept for ever": lambda r: r["MatchLog"]["Properties"].pop("RetentionInDays"),
+    "public access": lambda r: r["EventBucket"]["Properties"].pop("PublicAccessBlockConfiguration"),
+    "EventBucket: no policy": lambda r: r.pop("EventBucketPolicy"),
+    "stay for ever": lambda r: r["EventBucket"]["Properties"].pop("LifecycleConfiguration"),
+    "without end": lambda r: r["Trail"]["Properties"]["AdvancedEventSelectors"][0]["FieldSelectors"].pop(),
     "no alarm": lambda r: r.pop("MatchFailedAlarm"),
 }
 
