@@ -2,16 +2,21 @@
 //! by the dozen. `make test-cloud` starts one and names it in `CARILLON_CONTRACT_ENDPOINT`.
 
 use carillon_aws::{
-    Clients, DynamoMarks, DynamoRules, DynamoSizes, DynamoWindow, Queues, SystemClock,
+    Clients, DynamoMarks, DynamoRules, DynamoSizes, DynamoWindow, EventBucket, Queues, StageQueues,
+    StageUrls, SystemClock,
 };
+use carillon_core::event::Timestamp;
+use carillon_core::ports::Clock;
 use carillon_tests::contract::{Ability, Ports};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
-/// Ports over a table and a queue prefix of their own.
-fn ports() -> Ports {
+/// Clients of the emulator and a name of the case's own, with `prepare` done.
+fn emulator<F: Future<Output = ()>>(
+    prepare: impl FnOnce(Arc<Clients>, String) -> F + Send + 'static,
+) -> (Arc<Clients>, String) {
     let endpoint = std::env::var("CARILLON_CONTRACT_ENDPOINT").expect(
         "name an emulator's endpoint in CARILLON_CONTRACT_ENDPOINT, or run `make test-cloud`",
     );
@@ -28,16 +33,21 @@ fn ports() -> Ports {
                 .build()
                 .expect("a runtime can be made");
             runtime.block_on(async {
-                let clients = Clients::connect_to(&endpoint).await;
-                clients
-                    .make_table(&name)
-                    .await
-                    .expect("the emulator makes a table");
+                let clients = Arc::new(Clients::connect_to(&endpoint).await);
+                prepare(clients.clone(), name).await;
                 clients
             })
         }
     });
-    let clients = clients.join().expect("the table was made");
+    (clients.join().expect("the emulator was prepared"), name)
+}
+
+/// Ports over a table and a queue prefix of their own.
+fn ports() -> Ports {
+    let (clients, name) = emulator(|clients, name| async move {
+        let made = clients.make_table(&name).await;
+        made.expect("the emulator makes a table");
+    });
     let queues = Arc::new(Queues::new(&clients, &format!("{name}-")));
     Ports {
         rules: Arc::new(DynamoRules::new(&clients, &name)),
@@ -60,3 +70,55 @@ fn ports() -> Ports {
 }
 
 carillon_tests::contract!(ports);
+
+struct StoppedClock(AtomicI64);
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// An archive in a bucket of its own, before queues of its own.
+fn archive() -> carillon_tests::contract::archive::Ports {
+    let urls = Arc::new(std::sync::OnceLock::new());
+    let (clients, name) = emulator({
+        let urls = urls.clone();
+        |clients, name| async move {
+            let made = clients.s3().create_bucket().bucket(&name).send().await;
+            made.expect("the emulator makes a bucket");
+            let mut made = Vec::new();
+            for stage in ["ingest", "match", "deliver"] {
+                let queue = clients
+                    .sqs()
+                    .create_queue()
+                    .queue_name(format!("{name}-{stage}"));
+                let answer = queue.send().await.expect("the emulator makes a queue");
+                made.push(answer.queue_url().map(str::to_owned));
+            }
+            let _ = urls.set(made);
+        }
+    });
+    let mut urls = urls.get().expect("set above").clone().into_iter().flatten();
+    let stages = StageUrls {
+        ingest: urls.next(),
+        r#match: urls.next(),
+        deliver: urls.next(),
+    };
+    let clock = Arc::new(StoppedClock(AtomicI64::new(1_700_000_000_000)));
+    let stages = StageQueues::new(&clients, stages);
+    let bucket = Arc::new(EventBucket::new(&clients, &name, stages, clock.clone()));
+    carillon_tests::contract::archive::Ports {
+        stages: bucket.clone(),
+        archive: bucket,
+        clock: clock.clone(),
+        pass: Arc::new(move |time| {
+            let by = i64::try_from(time.as_millis()).expect("cases wait for days at most");
+            clock.0.fetch_add(by, Ordering::SeqCst);
+            Box::pin(std::future::ready(()))
+        }),
+        keep: None,
+    }
+}
+
+carillon_tests::archive_contract!(archive);

@@ -32,3 +32,26 @@ fn ports() -> Ports {
 }
 
 carillon_tests::contract!(ports);
+
+fn archive() -> carillon_tests::contract::archive::Ports {
+    let clock = ManualClock::new(Timestamp::from_millis(1_700_000_000_000));
+    let settings = Settings {
+        clock: Arc::new(clock.clone()),
+        keep_events: std::time::Duration::from_secs(30 * 86_400),
+        ..Settings::default()
+    };
+    let store = Store::open_temporary(settings).expect("the temporary directory can be written");
+    let store = Arc::new(store);
+    carillon_tests::contract::archive::Ports {
+        stages: store.clone(),
+        archive: store,
+        clock: Arc::new(clock.clone()),
+        pass: Arc::new(move |time| {
+            let clock = clock.clone();
+            Box::pin(async move { clock.advance(time) })
+        }),
+        keep: None,
+    }
+}
+
+carillon_tests::archive_contract!(archive);

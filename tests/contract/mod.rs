@@ -9,6 +9,7 @@
 //! Each case becomes a test of its own. A case that needs what a backend does not have (SQS knows no priorities, and
 //! cannot peek) asks [`Ports::can`] first and is then passed over, which the case says on its first line.
 
+pub mod archive;
 pub mod marks;
 pub mod memory;
 pub mod queues;
@@ -84,6 +85,16 @@ impl Ports {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// Makes each case of the contract of [`archive`] a test; the argument names a function `fn() -> archive::Ports`.
+#[macro_export]
+macro_rules! archive_contract {
+    ($make:ident) => {
+        $crate::contract!(@archive $make: an_archive_of_nothing_is_empty, a_window_holds_what_was_accepted_in_it,
+            pages_lose_nothing_and_give_nothing_twice, what_is_sent_again_is_not_kept_again,
+            what_the_other_stages_are_sent_is_not_kept, a_place_of_no_page_is_refused);
+    };
 }
 
 /// Makes each case of the contract a test; the argument names a function `fn() -> Ports`.

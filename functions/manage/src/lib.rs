@@ -28,6 +28,8 @@
 //! * Without access keys, only requests that name a loopback host and come from no page of another origin are answered.
 //! * Every change of rules is judged on one version of the store and committed on that version: of two racing rules that
 //!   overlap, exactly one is created, and the other is told which rule it met and with which event.
+//! * A replay sends accepted events through match once more, under the ids they had: to everybody whom they concern by the
+//!   rules of now, or to one rule alone. It goes page by page, and can be cut off and gone on with anywhere.
 //! * Every refusal has a code and a message that names the field, the value and the cure ([`Refused`]).
 //!
 //! # What this crate will not do

@@ -5,10 +5,10 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use carillon_aws::lambda::{Error, serve_url, start_log};
 use carillon_aws::{
-    CertificateShelf, Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, Queues, Secret,
-    Settings, StageQueues, SystemClock, SystemRandom,
+    CertificateShelf, Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, EventBucket, Queues,
+    Secret, Settings, StageQueues, SystemClock, SystemRandom,
 };
-use carillon_core::ports::{StoreError, WebhookKeys};
+use carillon_core::ports::{StageSender, StoreError, WebhookKeys};
 use carillon_core::push::guard::{AddressGuard, PushUrl};
 use carillon_core::ruleset::SnapshotCache;
 use carillon_deliver::signing::{KeyStore, Signing, SigningSettings};
@@ -64,9 +64,15 @@ async fn main() -> Result<(), Error> {
         })
         .await;
     }
-    let ports = ports(&clients, &settings).await?;
+    let stages = StageQueues::new(&clients, settings.stages.clone());
+    let archive = (!settings.archive_bucket.is_empty()).then(|| {
+        let bucket = &settings.archive_bucket;
+        let clock = Arc::new(SystemClock);
+        Arc::new(EventBucket::new(&clients, bucket, stages.clone(), clock))
+    });
+    let ports = ports(&clients, &settings, stages, archive.clone()).await?;
     let router = OnceCell::new();
-    let (router, ports, keys, settings) = (&router, &ports, &keys, &settings);
+    let (router, ports, keys, settings, archive) = (&router, &ports, &keys, &settings, &archive);
     serve_url(|host, request| async move {
         let make = || async {
             let settings = carillon_manage::Settings {
@@ -77,7 +83,12 @@ async fn main() -> Result<(), Error> {
                 hosts: vec![host],
                 ..carillon_manage::Settings::default()
             };
-            carillon_manage::router(Arc::new(Service::new(ports.clone(), settings)))
+            let service = Service::new(ports.clone(), settings);
+            let service = match archive {
+                Some(archive) => service.remembering(archive.clone()),
+                None => service,
+            };
+            carillon_manage::router(Arc::new(service))
         };
         let router = router.get_or_init(make).await;
         answer(router.clone(), request).await
@@ -85,10 +96,14 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-async fn ports(clients: &Clients, settings: &Settings) -> Result<Ports, Error> {
+async fn ports(
+    clients: &Clients,
+    settings: &Settings,
+    stages: StageQueues,
+    archive: Option<Arc<EventBucket>>,
+) -> Result<Ports, Error> {
     let rules = Arc::new(DynamoRules::new(clients, &settings.table));
     let queues = Arc::new(Queues::new(clients, &settings.queue_prefix));
-    let stages = StageQueues::new(clients, settings.stages.clone());
     let dead_letters = DynamoDeadLetters::new(clients, &settings.table, settings.dead_letter_days)
         .with_stages(stages.clone());
     let document = Document(Secret::new(clients, &settings.signing_secret));
@@ -100,9 +115,14 @@ async fn ports(clients: &Clients, settings: &Settings) -> Result<Ports, Error> {
     let signing = Signing::open(&document, Arc::new(SystemClock), signing).await?;
     let guard = AddressGuard::allowing(settings.allow_endpoints.clone());
     let (decoding, extras) = carillon_ingest::cloud::choices(clients, settings)?;
+    // What is published here is accepted here, and kept like what comes by ingest.
+    let accepting: Arc<dyn StageSender> = match archive {
+        Some(archive) => archive,
+        None => Arc::new(stages),
+    };
     Ok(Ports {
         publisher: Arc::new(DirectPublish {
-            stages: Arc::new(stages),
+            stages: accepting,
             snapshots: Arc::new(SnapshotCache::new(rules.clone())),
             clock: Arc::new(SystemClock),
             settings: decoding,

@@ -30,6 +30,7 @@
 //! It decides nothing: what is sent, when and again is the handlers' business. It reads the environment in one place,
 //! [`Settings::from_environment`].
 
+mod archive;
 mod attempts;
 mod certificates;
 mod clients;
@@ -47,6 +48,7 @@ mod sns;
 mod store;
 mod world;
 
+pub use archive::EventBucket;
 pub use attempts::AttemptLines;
 pub use certificates::CertificateShelf;
 pub use clients::Clients;

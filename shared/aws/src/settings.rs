@@ -31,6 +31,8 @@ pub struct Settings {
     pub allow_endpoints: Vec<Cidr>,
     /// `CARILLON_MANAGEMENT_AUTH` is `SMQ`: requests must be signed with a key of Carillon's. Else AWS has checked them.
     pub smq_auth: bool,
+    /// `CARILLON_ARCHIVE_BUCKET`: accepted events are kept in this bucket, for replay and preview; empty: nowhere.
+    pub archive_bucket: String,
     /// `CARILLON_CERTIFICATES_URL`: the function URL that serves the signing certificates.
     pub certificates_url: String,
 }
@@ -149,6 +151,7 @@ impl Settings {
                 "AWS_IAM" => false,
                 _ => return Err(invalid("CARILLON_MANAGEMENT_AUTH", "give AWS_IAM or SMQ")),
             },
+            archive_bucket: or("CARILLON_ARCHIVE_BUCKET", ""),
             certificates_url: or("CARILLON_CERTIFICATES_URL", "")
                 .trim_end_matches('/')
                 .to_owned(),
