@@ -8,7 +8,7 @@ unexport CARGO_TARGET_DIR
 # A change is judged by the same random cases each time; `make sim` draws new ones.
 export PROPTEST_RNG_SEED ?= 20201009
 
-.PHONY: run up test lint unit doc sdk signatures sim bench bench-instructions parts sbom deny reproduce help
+.PHONY: run up test lint unit doc sdk signatures sim bench bench-divan bench-instructions parts figures sbom deny reproduce help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -19,7 +19,7 @@ run: ## the tutorials, end to end, on a temporary store
 up: ## the whole service on this machine, on 127.0.0.1:9324
 	$(CARGO) run --quiet --locked --release --bin carillon -- up
 
-test: lint unit doc parts sdk signatures template-checks ## everything a change must pass
+test: lint unit doc parts figures sdk signatures template-checks ## everything a change must pass
 	@echo "all tests passed"
 
 lint: ## formatting and lints, warnings denied
@@ -55,7 +55,10 @@ bench-instructions: ## instructions an event, stable on a busy machine; needs va
 	sh shared/core/benches/instructions.sh
 	sh functions/ingest/benches/instructions.sh
 
-bench: ## figures, with the machine's own floor beside them
+bench: ## figures with their floors: target/bench/REPORT.md and the README's table; BENCH="match push" measures parts
+	$(PYTHON) tests/bench/report.py $(BENCH)
+
+bench-divan: ## the benches of the crates, one by one
 	$(CARGO) bench --locked --workspace --quiet
 
 deny: ## licences, bans, sources and advisories of all dependencies; needs cargo-deny, and the network for the advisories
@@ -63,6 +66,9 @@ deny: ## licences, bans, sources and advisories of all dependencies; needs cargo
 
 parts: ## licences, bans and sources of all dependencies, as deny.toml has them
 	$(PYTHON) tests/supply/parts.py
+
+figures: ## the README shows the figures that were measured
+	$(PYTHON) tests/bench/report.py --check
 
 sbom: ## the list of parts, CycloneDX: target/sbom/carillon.json
 	$(PYTHON) tests/supply/parts.py --sbom
