@@ -66,7 +66,7 @@ pub struct EndpointSpec {
 
 /// One thing wrong with a rule: which rule, which field, which value, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("rule {rule:?}, field {field}, value {value:?}: {message}")]
+#[error("rule {rule:?}{}, value {value:?}: {message}", shown(.field))]
 pub struct Fault {
     /// Name of the rule as given; `[n]`, its place in the file counted from 0, when it has none.
     pub rule: String,
@@ -76,6 +76,15 @@ pub struct Fault {
     pub value: String,
     /// What is wrong with it and what would do.
     pub message: String,
+}
+
+/// Where the element itself is at fault there is no field to name.
+fn shown(field: &str) -> String {
+    if field.is_empty() {
+        String::new()
+    } else {
+        format!(", field {field}")
+    }
 }
 
 impl Fault {
