@@ -8,7 +8,7 @@ use super::rules::{load, read};
 use crate::failure::Outcome;
 use crate::output::{print_json, print_table, say};
 use carillon_core::event::Product;
-use carillon_core::rule::{Limits, Rule, RuleName};
+use carillon_core::rule::{Clause, Limits, ResourcePattern, Resources, Rule, RuleName};
 use carillon_core::ruleset::{Hits, Overlap, RuleBook, RuleSet};
 use clap::Args;
 use serde_json::json;
@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 
 /// Measure matching in this process: a rule file, or the built-in workload at growing numbers of rules.
 ///
-/// The floor beside each figure: reading the event's JSON without matching it, and asking each rule in turn.
+/// The floor beside each figure: reading the event's JSON without matching it, and asking each rule in turn. "Conflict"
+/// is the check whether one more rule would claim events of another, for newcomers like the rules that are there (most
+/// conflict), and for near misses: newcomers that do not, though many rules begin as they do and many end as they do.
 #[derive(Debug, Args)]
 pub(crate) struct BenchMatchArgs {
     /// Rule file to measure with; events are made to fit its rules.
@@ -46,6 +48,8 @@ struct Figures {
     bytes: f64,
     conflict_us: f64,
     conflict_worst_us: f64,
+    near_us: f64,
+    near_worst_us: f64,
 }
 
 impl BenchMatchArgs {
@@ -57,13 +61,18 @@ impl BenchMatchArgs {
                 .rules
                 .into_iter()
                 .filter(|rule| rule.product == Product::Oss);
-            all.push(measure(rules.map(Arc::new).collect()));
+            let rules: Vec<_> = rules.map(Arc::new).collect();
+            let near = (rules.clone(), crossed(&rules));
+            all.push(measure(rules, near));
         } else {
             for count in [10, 1_000, 10_000, 100_000, 1_000_000]
                 .into_iter()
                 .filter(|count| *count <= self.max)
             {
-                all.push(measure(workload::rules(count)));
+                all.push(measure(
+                    workload::rules(count),
+                    workload::near_misses(count),
+                ));
             }
         }
         if self.json {
@@ -74,7 +83,8 @@ impl BenchMatchArgs {
                         "rules": row.rules, "coveredShare": row.covered, "matchNs": row.match_ns, "matchFromJsonNs": row.json_ns,
                         "parseFloorNs": row.parse_ns, "naiveNs": row.naive_ns, "loadUsPerRule": row.load_us,
                         "indexBytesPerRule": row.bytes, "conflictMeanUs": row.conflict_us,
-                        "conflictWorstUs": row.conflict_worst_us,
+                        "conflictWorstUs": row.conflict_worst_us, "nearMissMeanUs": row.near_us,
+                        "nearMissWorstUs": row.near_worst_us,
                     })
                 })
                 .collect();
@@ -91,6 +101,8 @@ impl BenchMatchArgs {
                 "index bytes/rule",
                 "conflict us",
                 "worst us",
+                "near miss us",
+                "worst us",
             ];
             let rows = all.iter().map(|row| {
                 let mut cells = vec![
@@ -103,7 +115,13 @@ impl BenchMatchArgs {
                 );
                 cells.push(format!("{:.2}", row.load_us));
                 cells.push(format!("{:.0}", row.bytes));
-                cells.extend([row.conflict_us, row.conflict_worst_us].map(|us| format!("{us:.1}")));
+                let conflicts = [
+                    row.conflict_us,
+                    row.conflict_worst_us,
+                    row.near_us,
+                    row.near_worst_us,
+                ];
+                cells.extend(conflicts.map(|us| format!("{us:.1}")));
                 cells
             });
             print_table(&headings, rows.collect());
@@ -138,7 +156,7 @@ fn best(count: usize, mut chunk: impl FnMut(Range<usize>)) -> f64 {
     times.iter().sum::<Duration>().as_nanos() as f64 / count.max(1) as f64
 }
 
-fn measure(rules: Vec<Arc<Rule>>) -> Figures {
+fn measure(rules: Vec<Arc<Rule>>, near: (Vec<Arc<Rule>>, Vec<Rule>)) -> Figures {
     let events = workload::events(&rules, 50_000);
     let lines: Vec<String> = events.iter().map(workload::json).collect();
     let start = Instant::now();
@@ -184,7 +202,15 @@ fn measure(rules: Vec<Arc<Rule>>) -> Figures {
         }
     });
 
-    let (mean, worst) = conflicts(&rules);
+    let step = (rules.len() / 2_000).max(1);
+    let newcomers = rules.iter().step_by(step).map(|rule| {
+        // Under a name that is not there: what a newcomer would ask for.
+        let mut rule = Rule::clone(rule);
+        rule.name = RuleName::parse("newcomer").unwrap_or(rule.name);
+        rule
+    });
+    let (mean, worst) = conflicts(&rules, &newcomers.collect::<Vec<_>>(), false);
+    let (near_mean, near_worst) = conflicts(&near.0, &near.1, true);
     let count = rules.len().max(1) as f64;
     Figures {
         rules: rules.len(),
@@ -197,28 +223,70 @@ fn measure(rules: Vec<Arc<Rule>>) -> Figures {
         bytes: set.index_bytes() as f64 / count,
         conflict_us: mean,
         conflict_worst_us: worst,
+        near_us: near_mean,
+        near_worst_us: near_worst,
     }
 }
 
-/// Mean and worst time of asking a book of the rules that hold together whether one more would fit, in microseconds.
-fn conflicts(rules: &[Arc<Rule>]) -> (f64, f64) {
+/// Newcomers that begin like one rule and end like another.
+fn crossed(rules: &[Arc<Rule>]) -> Vec<Rule> {
+    let ends = |rule: &Rule| match &rule.resources {
+        Resources::AnyOf(all) => match all.first().and_then(|clauses| clauses.first()) {
+            Some(Clause {
+                pattern: ResourcePattern::Ends { prefix, suffix },
+                ..
+            }) => (prefix.clone(), suffix.clone()),
+            Some(Clause {
+                pattern: ResourcePattern::Name(name),
+                ..
+            }) => (name.clone(), String::new()),
+            None => Default::default(),
+        },
+        Resources::All => Default::default(),
+    };
+    let count = rules.len().min(2_000);
+    (0..count)
+        .map(|number| {
+            let at = number * rules.len() / count;
+            let (prefix, _) = ends(&rules[at]);
+            let (_, suffix) = ends(&rules[(at + rules.len() / 2) % rules.len()]);
+            // The folder above: what begins like several.
+            let folder = prefix
+                .trim_end_matches('/')
+                .rfind('/')
+                .map_or(0, |at| at + 1);
+            let mut rule = Rule::clone(&rules[at]);
+            rule.name = RuleName::parse("newcomer").unwrap_or(rule.name);
+            rule.resources = Resources::AnyOf(vec![vec![Clause {
+                negated: false,
+                pattern: ResourcePattern::Ends {
+                    prefix: prefix[..folder].to_owned(),
+                    suffix,
+                },
+            }]]);
+            rule
+        })
+        .collect()
+}
+
+/// Mean and worst time of asking a book of the rules whether each newcomer would fit, in microseconds. With `fitting`,
+/// only those that do fit count.
+fn conflicts(rules: &[Arc<Rule>], newcomers: &[Rule], fitting: bool) -> (f64, f64) {
     let book = RuleBook::open_with(rules.iter().cloned(), Limits::NONE, Overlap::Refuse);
-    if let Some(first) = rules.first() {
+    if let Some(first) = newcomers.first() {
         // The index is made by the first check.
         let _ = book.check(first);
     }
-    let step = (rules.len() / 2_000).max(1);
     let (mut sum, mut worst, mut count) = (0.0, 0.0f64, 0);
-    for rule in rules.iter().step_by(step) {
-        // Under a name that is not there: what a newcomer would ask for.
-        let mut rule = Rule::clone(rule);
-        rule.name = RuleName::parse("newcomer").unwrap_or(rule.name);
-        let rule = &rule;
-        let mut best = f64::MAX;
+    for rule in newcomers {
+        let (mut best, mut fits) = (f64::MAX, false);
         for _ in 0..3 {
             let start = Instant::now();
-            black_box(book.check(rule).is_ok());
+            fits = black_box(book.check(rule).is_ok());
             best = best.min(start.elapsed().as_nanos() as f64 / 1_000.0);
+        }
+        if fitting && !fits {
+            continue;
         }
         sum += best;
         worst = worst.max(best);
