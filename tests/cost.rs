@@ -2,6 +2,8 @@
 //! count requests as SQS, DynamoDB and Lambda bill them, and the counts are multiplied with list prices.
 //!
 //! `cargo test -p carillon-tests --features aws --test cost -- --nocapture` prints the table.
+// `allow-unwrap-in-tests` knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
 
 use async_trait::async_trait;
 use carillon_core::delivery::DeadLetter;
