@@ -208,6 +208,7 @@ fn delivery(n: usize) -> Delivery {
         attempts: 0,
         history: Vec::new(),
         redriven: None,
+        resends: 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! One batch: opened, attempted with bounded concurrency, settled.
 
-use crate::circuit::{Admission, Circuits, Permit};
-use crate::settle::{Fate, Settling};
+use crate::circuit::{Admission, Permit};
+use crate::settle::{Fate, Settling, Wait};
 use crate::{Ports, http, queue};
 use carillon_core::delivery::{Attempt, DeadLetterReason, Delivery, Outcome, OutcomeClass, Step};
 use carillon_core::envelope::open_deliveries;
@@ -88,13 +88,17 @@ fn open(
             if ports.memory.done.contains(&queued.id, item) {
                 continue;
             }
+            if ports.memory.passed_on.contains(&delivery) {
+                settling.drop_copy(place, &delivery);
+                continue;
+            }
             let job = Job { place, delivery };
             let Some(subscription) =
                 snapshot.subscription(&job.delivery.topic, &job.delivery.subscription)
             else {
                 // A store that answers with yesterday's version has not lost the subscription: it has not got it yet.
                 let fate = if job.delivery.version > snapshot.version() {
-                    Fate::Wait(UNKNOWN_YET)
+                    Fate::Wait(Wait::Exactly(UNKNOWN_YET))
                 } else {
                     Fate::Cancelled(format!(
                         "cancelled: there is no subscription {} of topic {} any more (rules version {})",
@@ -196,12 +200,17 @@ async fn push_to_queues(ports: &Ports, lanes: VecDeque<Lane>, settling: &mut Set
                         permit,
                     ));
                 }
-                Admission::Wait(delay) => {
-                    settling.settle(job, Some(&lane.subscription), Fate::Wait(delay), began)
+                Admission::Wait(due) => {
+                    let fate = Fate::Wait(Wait::Probe(due));
+                    settling.settle(job, Some(&lane.subscription), fate, began);
+                }
+                Admission::Paced(delay) => {
+                    let fate = Fate::Wait(Wait::Exactly(delay));
+                    settling.settle(job, Some(&lane.subscription), fate, began);
                 }
                 Admission::Busy => {
-                    let delay = Circuits::busy_delay();
-                    settling.settle(job, Some(&lane.subscription), Fate::Wait(delay), began);
+                    let fate = Fate::Wait(Wait::Busy);
+                    settling.settle(job, Some(&lane.subscription), fate, began);
                 }
             }
         }
@@ -234,7 +243,7 @@ async fn push_over_http(ports: &Ports, mut lanes: VecDeque<Lane>, settling: &mut
         let now = ports.clock.now();
         if now.since(begun) >= ports.settings.budget {
             for lane in lanes.iter_mut().chain(&mut resting) {
-                wait_all(lane, Duration::ZERO, now, settling);
+                wait_all(lane, Wait::Exactly(Duration::ZERO), now, settling);
             }
         }
         while under_way.len() < ports.settings.concurrency.max(1) {
@@ -259,18 +268,19 @@ async fn push_over_http(ports: &Ports, mut lanes: VecDeque<Lane>, settling: &mut
                     lanes.push_back(lane);
                 }
                 Admission::Busy if lane.under_way > 0 => resting.push(lane),
-                Admission::Busy => wait_all(&mut lane, Circuits::busy_delay(), now, settling),
-                Admission::Wait(delay) if ports.paces(&lane.subscription) => {
+                Admission::Busy => wait_all(&mut lane, Wait::Busy, now, settling),
+                Admission::Paced(delay) => {
                     // A limit of rate gives each its own time.
                     let job = lane
                         .waiting
                         .pop_front()
                         .expect("the lane was found not to be empty above");
-                    settling.settle(job, Some(&lane.subscription), Fate::Wait(delay), now);
+                    let fate = Fate::Wait(Wait::Exactly(delay));
+                    settling.settle(job, Some(&lane.subscription), fate, now);
                     lanes.push_back(lane);
                 }
-                Admission::Wait(delay) => {
-                    wait_all(&mut lane, delay, now, settling);
+                Admission::Wait(due) => {
+                    wait_all(&mut lane, Wait::Probe(due), now, settling);
                     resting.push(lane);
                 }
             }
@@ -289,9 +299,9 @@ async fn push_over_http(ports: &Ports, mut lanes: VecDeque<Lane>, settling: &mut
     }
 }
 
-fn wait_all(lane: &mut Lane, delay: Duration, now: Timestamp, settling: &mut Settling<'_>) {
+fn wait_all(lane: &mut Lane, why: Wait, now: Timestamp, settling: &mut Settling<'_>) {
     for job in lane.waiting.drain(..) {
-        settling.settle(job, Some(&lane.subscription), Fate::Wait(delay), now);
+        settling.settle(job, Some(&lane.subscription), Fate::Wait(why), now);
     }
 }
 
@@ -309,11 +319,4 @@ async fn attempt(
     permit.end(outcome.class, outcome.retry_after, ports.clock.now());
     let fate = judge(ports, &mut job, &subscription, began, outcome);
     (job, subscription, fate)
-}
-
-impl Ports {
-    /// Whether a wait of this subscription may be one of its rate limit.
-    fn paces(&self, subscription: &Subscription) -> bool {
-        subscription.max_per_second.is_some()
-    }
 }

@@ -34,8 +34,6 @@ pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Most pushes under way, in this process, to a subscription that has not yet answered well.
 pub const UNPROVEN: u32 = 4;
-/// What is full waits this long before it asks again.
-const BUSY: Duration = Duration::from_millis(250);
 /// A failure that took this long took worker time.
 const SLOW: Duration = Duration::from_secs(1);
 /// Longest delay that is ever given out: the longest of an SQS message.
@@ -50,8 +48,10 @@ pub enum Admission {
     Go(Permit),
     /// Not before others of this subscription have ended.
     Busy,
-    /// Not for this long.
+    /// The endpoint is left alone; its next probe is due in so long.
     Wait(Duration),
+    /// It is above its rate limit; this is the time given to it.
+    Paced(Duration),
 }
 
 type Key = (TopicName, SubscriptionName);
@@ -167,7 +167,7 @@ impl Circuits {
             .max_per_second
             .and_then(|rate| lane.above_rate(rate, now))
         {
-            return Admission::Wait(wait);
+            return Admission::Paced(wait);
         }
         lane.probing = lane.open_until.is_some();
         lane.under_way += 1;
@@ -179,12 +179,6 @@ impl Circuits {
             since: now,
             ended: false,
         })
-    }
-
-    /// How long one that is [`Admission::Busy`], with nothing of its own to wait for, stays away.
-    #[must_use]
-    pub const fn busy_delay() -> Duration {
-        BUSY
     }
 }
 

@@ -26,7 +26,7 @@ fn go(circuits: &Circuits, web: &Subscription, now: Timestamp) -> Permit {
 
 fn wait(circuits: &Circuits, web: &Subscription, now: Timestamp) -> Duration {
     match circuits.admit(web, now) {
-        Admission::Wait(delay) => delay,
+        Admission::Wait(delay) | Admission::Paced(delay) => delay,
         other => panic!("not held back: {other:?}"),
     }
 }

@@ -157,6 +157,7 @@ async fn a_delivery_of_a_newer_version_than_the_store_gives_waits() {
             .is_empty()
     );
     let resent = world.resent();
+    early.resends = 1;
     assert_eq!(unpack(&resent[0].0), [early]);
     assert_eq!(resent[0].1, Duration::from_secs(1));
     assert!(

@@ -150,5 +150,6 @@ fn delivery(event: &Event, rule: &str) -> Delivery {
         attempts: 0,
         history: Vec::new(),
         redriven: None,
+        resends: 0,
     }
 }

@@ -77,6 +77,7 @@ fn letters() -> Vec<KeptDeadLetter> {
         },
         attempts: 4,
         redriven: None,
+        resends: 0,
         history: vec![attempt(1, OutcomeClass::Retry).attempt],
     };
     let letter = |id: &str, reason: &str, content| KeptDeadLetter {

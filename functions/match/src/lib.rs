@@ -132,6 +132,7 @@ pub fn deliveries(snapshot: &Snapshot, event: &Event, now: Timestamp) -> Vec<Del
             attempts: 0,
             history: Vec::new(),
             redriven: None,
+            resends: 0,
         }));
     }
     all
@@ -212,6 +213,7 @@ impl<'a> Round<'a> {
                 attempts: 0,
                 history: Vec::new(),
                 redriven: None,
+                resends: 0,
             };
             for subscription in std::iter::once(first).chain(subscriptions) {
                 if !subscription.admits(delivery.notification.tag.as_deref()) {

@@ -28,6 +28,7 @@ fn delivery() -> Delivery {
         attempts: 0,
         history: Vec::new(),
         redriven: None,
+        resends: 0,
     }
 }
 

@@ -34,6 +34,7 @@ fn delivery(rule: &str, subscription: &str, id: u128) -> Delivery {
         },
         attempts: 4,
         redriven: None,
+        resends: 0,
         history: vec![attempt(9, OutcomeClass::Retry)],
     }
 }

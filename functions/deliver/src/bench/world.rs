@@ -54,6 +54,7 @@ impl OneSubscription {
             attempts: 0,
             history: Vec::new(),
             redriven: None,
+            resends: 0,
         };
         let mut packer = Packer::new();
         for number in 0..packed {

@@ -1,9 +1,13 @@
 //! What follows an attempt is made durable here: re-sends, dead letters, the attempt log. Only then is a record done.
 
 mod memory;
+mod passed_on;
+mod patience;
 mod resend;
 
 pub(crate) use memory::DoneBefore;
+pub(crate) use passed_on::PassedOn;
+pub(crate) use patience::Wait;
 
 use crate::Ports;
 use crate::batch::{Job, Place};
@@ -30,8 +34,8 @@ pub(crate) enum Fate {
     Delivered,
     /// Attempted, and to be attempted again after this long.
     Retry(Duration),
-    /// Not attempted; to be looked at again after this long.
-    Wait(Duration),
+    /// Not attempted, for this reason; to be looked at again later.
+    Wait(Wait),
     /// Attempted for the last time.
     Dead(DeadLetterReason),
     /// Nobody wants it any more; the text says why.
@@ -47,9 +51,17 @@ pub(crate) struct Settling<'a> {
     handled: Vec<Place>,
     log: Vec<AttemptRecord>,
     retries: Vec<(Place, Delivery, Duration)>,
-    waits: BTreeMap<(TopicName, SubscriptionName), Vec<(Place, Delivery, Duration)>>,
+    waits: BTreeMap<(TopicName, SubscriptionName), Vec<Waiting>>,
     dead: Vec<Dead>,
     refused: Vec<(usize, DeadLetter)>,
+}
+
+/// A delivery that waits, why, and for how long.
+struct Waiting {
+    place: Place,
+    delivery: Delivery,
+    why: Wait,
+    delay: Duration,
 }
 
 struct Dead {
@@ -96,6 +108,17 @@ impl<'a> Settling<'a> {
         ));
     }
 
+    /// A copy of what this process has passed on or ended already: nothing is left to do for it.
+    pub(crate) fn drop_copy(&mut self, place: Place, delivery: &Delivery) {
+        tracing::debug!(
+            message_id = %delivery.notification.message_id,
+            subscription = %delivery.subscription,
+            resends = delivery.resends,
+            "a copy of a delivery that was passed on already is let go"
+        );
+        self.handled.push(place);
+    }
+
     /// Takes down what became of a delivery.
     pub(crate) fn settle(
         &mut self,
@@ -110,9 +133,12 @@ impl<'a> Settling<'a> {
             self.log_attempt(&delivery, attempt.clone());
         }
         match fate {
-            Fate::Delivered => self.handled.push(place),
+            Fate::Delivered => {
+                self.ports.memory.passed_on.ended(&delivery);
+                self.handled.push(place);
+            }
             Fate::Retry(gap) => self.retries.push((place, delivery, gap)),
-            Fate::Wait(delay) => self.wait(place, delivery, subscription, delay, now),
+            Fate::Wait(why) => self.wait(place, delivery, subscription, why, now),
             Fate::Dead(reason) => self.die(place, delivery, subscription, &reason, now),
             Fate::Cancelled(why) => {
                 tracing::info!(message_id = %delivery.notification.message_id, why, "delivery cancelled");
@@ -130,6 +156,7 @@ impl<'a> Settling<'a> {
                         outcome,
                     },
                 );
+                self.ports.memory.passed_on.ended(&delivery);
                 self.handled.push(place);
             }
         }
@@ -161,7 +188,7 @@ impl<'a> Settling<'a> {
         place: Place,
         delivery: Delivery,
         subscription: Option<&Arc<Subscription>>,
-        delay: Duration,
+        why: Wait,
         now: Timestamp,
     ) {
         if now.since(delivery.waiting_since()) >= RETENTION {
@@ -175,10 +202,13 @@ impl<'a> Settling<'a> {
             return;
         }
         let lane = (delivery.topic.clone(), delivery.subscription.clone());
-        self.waits
-            .entry(lane)
-            .or_default()
-            .push((place, delivery, delay));
+        let delay = why.delay(delivery.waiting_since(), now);
+        self.waits.entry(lane).or_default().push(Waiting {
+            place,
+            delivery,
+            why,
+            delay,
+        });
     }
 
     fn die(
@@ -249,7 +279,12 @@ impl<'a> Settling<'a> {
             content: DeadLetterContent::Delivery(Box::new(dead.delivery.clone())),
         }));
         match self.ports.dead_letters.put(letters).await {
-            Ok(()) => self.handled.extend(dead.into_iter().map(|dead| dead.place)),
+            Ok(()) => {
+                for dead in dead {
+                    self.ports.memory.passed_on.ended(&dead.delivery);
+                    self.handled.push(dead.place);
+                }
+            }
             Err(error) => {
                 for (record, _) in refused {
                     self.fail(record, error.to_string());

@@ -1,6 +1,7 @@
 //! Back to the deliver queue: retries, and what has to wait.
 
-use super::Settling;
+use super::passed_on::Chain;
+use super::{Settling, Waiting};
 use crate::batch::Place;
 use carillon_core::delivery::{DeadLetter, DeadLetterContent, Delivery};
 use carillon_core::envelope::{Packer, TooLarge};
@@ -11,19 +12,24 @@ use std::time::Duration;
 /// Longest delay of a message (SQS). Every gap of both strategies is shorter; only a `Retry-After` comes near it.
 const LONGEST_DELAY: Duration = Duration::from_secs(900);
 
+/// A message, and what of the batch is in it: the place of each delivery, which delivery it is, and its number.
+struct Outgoing {
+    message: OutgoingMessage,
+    holds: Vec<(Place, Chain, u32)>,
+}
+
 impl Settling<'_> {
     /// Retries travel alone, each with its own delay; what only waits travels packed, as it came.
     pub(super) async fn send_again(&mut self) {
-        let mut messages: Vec<(OutgoingMessage, Vec<Place>)> = Vec::new();
+        let mut messages: Vec<Outgoing> = Vec::new();
         let mut hopeless: Vec<(Place, Delivery, TooLarge)> = Vec::new();
         for (place, mut delivery, gap) in std::mem::take(&mut self.retries) {
+            let held = self.numbered(place, &mut delivery);
             match pack_alone(&mut delivery) {
-                Ok(body) => {
-                    messages.push((
-                        self.message(body, delivery.subscription.as_str(), gap),
-                        vec![place],
-                    ));
-                }
+                Ok(body) => messages.push(Outgoing {
+                    message: self.message(body, delivery.subscription.as_str(), gap),
+                    holds: vec![held],
+                }),
                 Err(error) => hopeless.push((place, delivery, error)),
             }
         }
@@ -39,10 +45,7 @@ impl Settling<'_> {
             if messages.is_empty() {
                 return;
             }
-            let outgoing = messages
-                .iter()
-                .map(|(message, _)| message.clone())
-                .collect();
+            let outgoing = messages.iter().map(|held| held.message.clone()).collect();
             let mut results = self
                 .ports
                 .stages
@@ -50,19 +53,24 @@ impl Settling<'_> {
                 .await
                 .into_iter();
             let mut left = Vec::new();
-            for (message, places) in messages {
+            for held in messages {
                 match results.next() {
-                    Some(Ok(())) => self.handled.extend(places),
+                    Some(Ok(())) => {
+                        for (place, chain, resends) in held.holds {
+                            self.ports.memory.passed_on.resent(chain, resends);
+                            self.handled.push(place);
+                        }
+                    }
                     other if round == 0 => {
                         tracing::warn!(answer = ?other, "a re-send was not taken; once more");
-                        left.push((message, places));
+                        left.push(held);
                     }
                     other => {
                         let reason = match other {
                             Some(Err(error)) => error.to_string(),
                             _ => "the queue gave no answer for a re-sent message".to_owned(),
                         };
-                        for place in places {
+                        for (place, ..) in held.holds {
                             self.fail(place.record, reason.clone());
                         }
                     }
@@ -72,34 +80,46 @@ impl Settling<'_> {
         }
     }
 
+    /// What waits for about as long travels in one message, which comes a little later than asked for: were all to come
+    /// at one moment, one would probe and the others go round once more.
     fn pack_waiting(
         &self,
         name: &SubscriptionName,
-        mut waiting: Vec<(Place, Delivery, Duration)>,
-        messages: &mut Vec<(OutgoingMessage, Vec<Place>)>,
+        mut waiting: Vec<Waiting>,
+        messages: &mut Vec<Outgoing>,
         hopeless: &mut Vec<(Place, Delivery, TooLarge)>,
     ) {
-        waiting.sort_by_key(|(place, _, delay)| (self.rounded(*delay), *place));
+        waiting.sort_by_key(|held| (self.rounded(held.delay), held.place));
         let mut rest = waiting.into_iter().peekable();
-        while let Some((_, _, delay)) = rest.peek() {
-            let delay = self.rounded(*delay);
+        while let Some(first) = rest.peek() {
+            let (why, delay) = (first.why, first.delay);
+            let rounded = self.rounded(delay);
             let mut packer = Packer::new();
-            let mut owners: Vec<Vec<Place>> = Vec::new();
-            while let Some((place, delivery, _)) =
-                rest.next_if(|(_, _, other)| self.rounded(*other) == delay)
-            {
+            let mut holds: Vec<Vec<(Place, Chain, u32)>> = Vec::new();
+            while let Some(held) = rest.next_if(|other| self.rounded(other.delay) == rounded) {
+                let mut delivery = held.delivery;
+                let numbered = self.numbered(held.place, &mut delivery);
                 match packer.push(&delivery) {
                     Ok(message) => {
-                        owners.resize_with(owners.len().max(message + 1), Vec::new);
-                        owners[message].push(place);
+                        holds.resize_with(holds.len().max(message + 1), Vec::new);
+                        holds[message].push(numbered);
                     }
-                    Err(error) => hopeless.push((place, delivery, error)),
+                    Err(error) => hopeless.push((held.place, delivery, error)),
                 }
             }
-            for (body, places) in packer.finish().into_iter().zip(owners) {
-                messages.push((self.message(body, name.as_str(), delay), places));
+            for (body, holds) in packer.finish().into_iter().zip(holds) {
+                let delay = why.spread(delay, self.ports.random.draw());
+                let message = self.message(body, name.as_str(), delay);
+                messages.push(Outgoing { message, holds });
             }
         }
+    }
+
+    /// Counts the re-send on the delivery itself, and says what is to be remembered once it is durable.
+    fn numbered(&self, place: Place, delivery: &mut Delivery) -> (Place, Chain, u32) {
+        delivery.resends = delivery.resends.saturating_add(1);
+        let chain = self.ports.memory.passed_on.chain(delivery);
+        (place, chain, delivery.resends)
     }
 
     /// What no message can hold any more is a dead letter: its attempts were told already.

@@ -7,6 +7,8 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod tls;
+
 use carillon_core::delivery::{DeadLetter, Delivery, Notification};
 use carillon_core::envelope::{Packer, open_deliveries};
 use carillon_core::event::{EventType, MessageId, Product, Timestamp};
@@ -322,6 +324,7 @@ pub fn delivery(name: &str, number: u128) -> Delivery {
         attempts: 0,
         history: Vec::new(),
         redriven: None,
+        resends: 0,
     }
 }
 

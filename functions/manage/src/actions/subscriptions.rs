@@ -39,6 +39,7 @@ pub(crate) async fn create(call: Call<'_>) -> Answer {
                     created: held.created,
                     modified: held.modified,
                     auto_made: held.auto_made,
+                    webhook_keys: held.webhook_keys.clone(),
                     ..new.clone()
                 };
                 if same == **held {

@@ -102,6 +102,16 @@ pub struct Delivery {
     /// When an operator sent it again: it may then wait for its endpoint as long as a new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redriven: Option<Timestamp>,
+    /// How often the deliver stage has put it back into its queue, attempted or not. Whoever has put it back knows by
+    /// this number that what comes with a smaller one is a copy of what it has already passed on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resends: u32,
+}
+
+/// For serde, which asks by reference.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What follows an attempt.
@@ -139,6 +149,7 @@ impl Delivery {
             attempts: 0,
             history: Vec::new(),
             redriven: Some(now),
+            resends: 0,
             ..self
         }
     }

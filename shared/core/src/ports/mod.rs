@@ -7,6 +7,7 @@ mod admin;
 mod archive;
 mod marks;
 mod memory;
+mod keys;
 mod queue;
 mod stage;
 mod store;
@@ -19,6 +20,7 @@ pub use admin::{
 pub use archive::{EventArchive, KeptPack};
 pub use marks::{Marks, MemoryMarks};
 pub use memory::{Accepted, DuplicateWindow, ObjectMetadata, ObjectName, SizeIndex};
+pub use keys::{KeyError, KeyState, SigningKey, SigningKeyKind, SigningKeys};
 pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
     QueueStatistics, Receipt, UserQueue,

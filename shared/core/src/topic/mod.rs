@@ -1,8 +1,10 @@
 //! Topics, their subscriptions, and how those are pushed to.
 
+mod keys;
 mod names;
 mod strategy;
 
+pub use keys::{WebhookGeneration, WebhookGenerations};
 pub use names::{QueueName, SubscriptionName, TopicName};
 pub use strategy::NotifyStrategy;
 
@@ -105,6 +107,9 @@ pub struct Subscription {
     /// Most pushes a second (`TenantRateLimitPolicy.MaxReceivesPerSecond`); none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_second: Option<u32>,
+    /// Generations of its Standard Webhooks keys.
+    #[serde(default, skip_serializing_if = "WebhookGenerations::is_first")]
+    pub webhook_keys: WebhookGenerations,
     /// When it was made.
     pub created: Timestamp,
     /// When it was last changed.
@@ -133,6 +138,7 @@ impl Subscription {
             dead_letter_queue: None,
             timeout_seconds: Self::default_timeout(),
             max_per_second: None,
+            webhook_keys: WebhookGenerations::default(),
             created: now,
             modified: now,
         }
