@@ -256,17 +256,32 @@ async fn a_successor_that_was_not_taken_keeps_its_delivery_alive() {
 }
 
 #[tokio::test]
-async fn a_copy_of_what_has_ended_ends_too() {
-    for (status, letters) in [(204, 0), (410, 1)] {
-        let world = World::new(vec![http_subscription("web")]);
-        world.answers(|_| answer(500));
-        world.run(&[record(&pack(&[delivery("web", 1)]))]).await;
-        let retry = world.resent().remove(0).0;
-        world.answers(move |_| answer(status));
-        for _ in 0..3 {
-            assert!(world.run(&[record(&retry.body)]).await.is_empty());
-        }
-        assert_eq!(world.pushes(), 2);
-        assert_eq!(world.dead.kept.lock().unwrap().len(), letters);
+async fn a_copy_of_what_was_delivered_ends_too() {
+    let world = World::new(vec![http_subscription("web")]);
+    world.answers(|_| answer(500));
+    world.run(&[record(&pack(&[delivery("web", 1)]))]).await;
+    let retry = world.resent().remove(0).0;
+    world.answers(|_| answer(204));
+    for _ in 0..3 {
+        assert!(world.run(&[record(&retry.body)]).await.is_empty());
     }
+    assert_eq!(world.pushes(), 2);
+}
+
+/// A redrive begins a delivery anew; one that somebody sends as it lay is not taken for a copy either.
+#[tokio::test]
+async fn a_dead_letter_that_is_sent_again_as_it_lay_is_attempted() {
+    let world = World::new(vec![http_subscription("web")]);
+    world.answers(|_| answer(500));
+    world.run(&[record(&pack(&[delivery("web", 1)]))]).await;
+    let retry = world.resent().remove(0).0;
+    world.answers(|_| answer(410));
+    world.run(&[record(&retry.body)]).await;
+    assert_eq!(
+        (world.pushes(), world.dead.kept.lock().unwrap().len()),
+        (2, 1)
+    );
+    world.answers(|_| answer(204));
+    world.run(&[record(&retry.body)]).await;
+    assert_eq!(world.pushes(), 3);
 }

@@ -108,7 +108,7 @@ impl<'a> Settling<'a> {
         ));
     }
 
-    /// A copy of what this process has passed on or ended already: nothing is left to do for it.
+    /// A copy of what this process has passed on or delivered already: nothing is left to do for it.
     pub(crate) fn drop_copy(&mut self, place: Place, delivery: &Delivery) {
         tracing::debug!(
             message_id = %delivery.notification.message_id,
@@ -134,7 +134,7 @@ impl<'a> Settling<'a> {
         }
         match fate {
             Fate::Delivered => {
-                self.ports.memory.passed_on.ended(&delivery);
+                self.ports.memory.passed_on.delivered(&delivery);
                 self.handled.push(place);
             }
             Fate::Retry(gap) => self.retries.push((place, delivery, gap)),
@@ -156,7 +156,6 @@ impl<'a> Settling<'a> {
                         outcome,
                     },
                 );
-                self.ports.memory.passed_on.ended(&delivery);
                 self.handled.push(place);
             }
         }
@@ -279,12 +278,7 @@ impl<'a> Settling<'a> {
             content: DeadLetterContent::Delivery(Box::new(dead.delivery.clone())),
         }));
         match self.ports.dead_letters.put(letters).await {
-            Ok(()) => {
-                for dead in dead {
-                    self.ports.memory.passed_on.ended(&dead.delivery);
-                    self.handled.push(dead.place);
-                }
-            }
+            Ok(()) => self.handled.extend(dead.into_iter().map(|dead| dead.place)),
             Err(error) => {
                 for (record, _) in refused {
                     self.fail(record, error.to_string());

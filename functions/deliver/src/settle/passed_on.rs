@@ -1,4 +1,4 @@
-//! Copies end here: what this process has put back into the queue, or brought to its end, it does not take up again.
+//! Copies end here: what this process has put back into the queue, or delivered, it does not take up again.
 //!
 //! A send whose answer is lost is made once more, and leaves two messages that hold the same delivery. Were each of them
 //! put back whenever its turn comes, every lost answer would double what is already double, for as long as the endpoint is
@@ -18,8 +18,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Deliveries remembered at least; twice as many at most. Forgetting one costs copies with equal ids, never a delivery.
 const REMEMBERED: usize = 50_000;
-/// Stands for a delivery that has ended.
-const ENDED: u32 = u32::MAX;
+/// Stands for what was delivered.
+const DELIVERED: u32 = u32::MAX;
 
 /// How far this process has brought each delivery.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ struct Held {
 pub(super) struct Chain(u128);
 
 impl PassedOn {
-    /// Whether this process has already passed on, or ended, what this delivery is a copy of.
+    /// Whether this process has already passed on, or delivered, what this delivery is a copy of.
     pub(crate) fn contains(&self, delivery: &Delivery) -> bool {
         if delivery.resends == 0 {
             return false;
@@ -76,11 +76,12 @@ impl PassedOn {
         held.young.insert(key, reached);
     }
 
-    /// The delivery has ended. Of one that was never put back nothing is remembered: most are delivered at once, and
-    /// the queue's own copies of those are its affair.
-    pub(super) fn ended(&self, delivery: &Delivery) {
+    /// The delivery arrived. Of one that was never put back nothing is remembered: most are delivered at once, and the
+    /// queue's own copies of those are its affair. Nothing is remembered of a dead letter either: whoever redrives it, by
+    /// whatever means, must not find its door closed.
+    pub(super) fn delivered(&self, delivery: &Delivery) {
         if delivery.resends > 0 {
-            self.resent(self.chain(delivery), ENDED);
+            self.resent(self.chain(delivery), DELIVERED);
         }
     }
 }
