@@ -5,9 +5,9 @@
 
 mod admin;
 mod archive;
+mod keys;
 mod marks;
 mod memory;
-mod keys;
 mod queue;
 mod stage;
 mod store;
@@ -18,9 +18,9 @@ pub use admin::{
     Selection, WebhookKeySet, WebhookKeys,
 };
 pub use archive::{EventArchive, KeptPack};
+pub use keys::{KeyError, KeyState, SigningKey, SigningKeyKind, SigningKeys};
 pub use marks::{Marks, MemoryMarks};
 pub use memory::{Accepted, DuplicateWindow, ObjectMetadata, ObjectName, SizeIndex};
-pub use keys::{KeyError, KeyState, SigningKey, SigningKeyKind, SigningKeys};
 pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
     QueueStatistics, Receipt, UserQueue,
