@@ -8,7 +8,7 @@ unexport CARGO_TARGET_DIR
 # A change is judged by the same random cases each time; `make sim` draws new ones.
 export PROPTEST_RNG_SEED ?= 20201009
 
-.PHONY: run up test lint unit doc sdk signatures sim bench bench-divan bench-instructions parts figures sbom deny reproduce help
+.PHONY: run up test lint unit doc sdk signatures sim long crash bench bench-divan bench-instructions parts figures sbom deny reproduce help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -48,8 +48,14 @@ signatures: ## our signatures, verified by libraries in Python, JavaScript and R
 
 include tests/cloud/cloud.mk
 
-sim: ## the long form of the randomised tests
+sim: ## ten million simulated events, or an hour; prints the mix of faults and the bound
+	env -u PROPTEST_RNG_SEED $(CARGO) test --locked --release -p carillon-tests --test simulation ten_million -- --include-ignored --nocapture
+
+long: ## the long form of all randomised tests
 	env -u PROPTEST_RNG_SEED CARILLON_LONG=1 CARILLON_RULE_SETS=1000000 $(CARGO) test --locked --workspace --release --quiet -- --include-ignored
+
+crash: ## `carillon up` killed CARILLON_KILLS (500) times under load, and on a full disk, by its public doors
+	CARILLON_KILLS=$${CARILLON_KILLS:-500} $(CARGO) test --locked -p carillon --test crash --test disk -- --nocapture
 
 bench-instructions: ## instructions an event, stable on a busy machine; needs valgrind
 	sh shared/core/benches/instructions.sh

@@ -173,23 +173,69 @@ fn planted_mistakes_are_caught() {
     );
 }
 
-/// The long run of `make sim`: ten million events, as many seeds as that takes, or an hour.
+/// The long run of `make sim`: `CARILLON_SIM_EVENTS` events (ten million), as many seeds as that takes, or
+/// `CARILLON_SIM_SECONDS` (an hour), on every core.
 #[test]
 #[ignore = "an hour: make sim"]
 fn ten_million_events() {
+    let setting = |name: &str, otherwise: u64| -> u64 {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(otherwise)
+    };
+    let wanted = setting("CARILLON_SIM_EVENTS", 10_000_000);
+    let longest = std::time::Duration::from_secs(setting("CARILLON_SIM_SECONDS", 3_600));
+    let first = setting("CARILLON_SIM_FROM", 1_000_000);
     let began = std::time::Instant::now();
-    let hour = std::time::Duration::from_secs(3_600);
-    let (mut totals, mut struck) = (Totals::default(), Struck::default());
-    let mut seed = 1_000_000;
-    while totals.events < 10_000_000 && began.elapsed() < hour {
-        let settings = of_seed(seed, None, false);
-        let report = run(settings.clone());
-        totals.add(&report.totals);
-        struck.add(&report.struck);
-        assert!(report.violations.is_empty(), "{}", tell(&settings));
-        seed += 1;
+    let next = std::sync::atomic::AtomicU64::new(first);
+    let sum = std::sync::Mutex::new((Totals::default(), Struck::default(), None));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    {
+                        let sum = sum.lock().unwrap();
+                        let (totals, _, failing) = &*sum;
+                        if totals.events >= wanted
+                            || began.elapsed() >= longest
+                            || failing.is_some()
+                        {
+                            return;
+                        }
+                    }
+                    let seed = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    let settings = of_seed(seed, None, false);
+                    let report = run(settings.clone());
+                    let mut sum = sum.lock().unwrap();
+                    let (totals, struck, failing) = &mut *sum;
+                    totals.add(&report.totals);
+                    struck.add(&report.struck);
+                    if !report.violations.is_empty() {
+                        *failing = Some(settings);
+                    }
+                }
+            });
+        }
+    });
+    let (totals, struck, failing) = sum.into_inner().unwrap();
+    if let Some(settings) = failing {
+        panic!("{}", tell(&settings));
     }
-    println!("{}", figures(&totals, &struck, 1_000_000..seed));
+    let seeds = first..next.into_inner();
+    println!(
+        "{}in {:.0} s on {cores} cores",
+        figures(&totals, &struck, seeds),
+        began.elapsed().as_secs_f64()
+    );
+    // Each notification's copies are held to its own excuses as it runs; this is the same over all.
+    assert!(
+        totals.duplicates <= totals.excuses,
+        "{} copies, {} excused",
+        totals.duplicates,
+        totals.excuses
+    );
 }
 
 /// The figures of a run, with what they rest on.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(dead_code, reason = "each test program uses its part of this")]
 
+pub(crate) mod doors;
+
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -34,11 +36,18 @@ impl Service {
         } else {
             &["--listen", "127.0.0.1:0"]
         };
-        let mut child = carillon()
+        let mut command = carillon();
+        command
             .args(["up", "--data"])
             .arg(data)
             .args(listen)
-            .args(arguments)
+            .args(arguments);
+        Service::spawn(command)
+    }
+
+    /// Starts by this command, which ends in `carillon up`, and waits until it is ready.
+    pub(crate) fn spawn(mut command: Command) -> Service {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
