@@ -276,6 +276,7 @@ async fn a_million_notifications_cost_at_most_sixty_cents() {
         attempts: world.clone(),
         clock: world.clone(),
         random: world.clone(),
+        sns: None,
         signer: Arc::new(carillon_deliver::NoSigner),
         memory: Arc::default(),
         settings: carillon_deliver::Settings::default(),

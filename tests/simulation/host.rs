@@ -159,6 +159,7 @@ impl Host {
                 attempts: hand.clone(),
                 clock: hand.clone(),
                 random: hand.clone(),
+                sns: None,
                 signer: hand,
                 memory: Arc::default(),
                 settings: carillon_deliver::Settings {

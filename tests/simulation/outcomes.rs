@@ -322,6 +322,7 @@ fn deliver_fails_exactly_the_records_that_must_come_again() {
                 attempts: world.clone(),
                 clock: world.clone(),
                 random: world.clone(),
+                sns: None,
                 signer: Arc::new(carillon_deliver::NoSigner),
                 memory: Arc::default(),
                 settings: carillon_deliver::Settings::default(),

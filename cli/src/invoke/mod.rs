@@ -10,7 +10,7 @@ use crate::output::{BAD, complain, print_json};
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{BatchOutcome, QueueRecord, Records};
 use carillon_core::rule::EndpointKind;
-use carillon_core::topic::{QueueName, Subscription, Target, TopicName, auto_names};
+use carillon_core::topic::{QueueName, SnsTopic, Subscription, Target, TopicName, auto_names};
 use clap::{Args, ValueEnum};
 use recorder::Recorder;
 use serde_json::Value;
@@ -149,6 +149,9 @@ fn stored(path: &Path) -> Result<Records, Failure> {
             let target = match endpoint.kind {
                 EndpointKind::Http => Target::Http(endpoint.value.clone()),
                 EndpointKind::Queue => Target::Queue(name(QueueName::parse(&endpoint.value))?),
+                EndpointKind::Topic if endpoint.sns().is_some() => {
+                    Target::Sns(name(SnsTopic::parse(&endpoint.value))?)
+                }
                 EndpointKind::Topic => {
                     topic = name(TopicName::parse(&endpoint.value))?;
                     continue;

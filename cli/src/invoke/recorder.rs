@@ -3,11 +3,11 @@
 use carillon_core::delivery::DeadLetter;
 use carillon_core::ports::{
     AttemptLog, AttemptRecord, Change, CommitError, DeadLetterStore, HttpDialler, OutgoingMessage,
-    PushFailure, PushRequest, PushResponse, QueueError, QueueSender, Records, RuleStore, Stage,
-    StageSender, StoreError,
+    PushFailure, PushRequest, PushResponse, QueueError, QueueSender, Records, RuleStore, SnsError,
+    SnsMessage, SnsTopics, Stage, StageSender, StoreError,
 };
 use carillon_core::ruleset::SnapshotCache;
-use carillon_core::topic::QueueName;
+use carillon_core::topic::{QueueName, SnsTopic};
 use carillon_embedded::{SystemClock, SystemRandom};
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,7 @@ pub(super) struct Recorder {
 struct Seen {
     sent: Vec<Value>,
     queued: Vec<Value>,
+    published: Vec<Value>,
     pushed: Vec<Value>,
     letters: Vec<DeadLetter>,
 }
@@ -66,6 +67,7 @@ impl Recorder {
             attempts: self.clone(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
+            sns: Some(self.clone()),
             signer: Arc::new(carillon_deliver::NoSigner),
             memory: Arc::default(),
             settings: carillon_deliver::Settings::default(),
@@ -83,6 +85,7 @@ impl Recorder {
         let kinds = [
             ("sent", seen.sent.clone()),
             ("queued", seen.queued.clone()),
+            ("published", seen.published.clone()),
             ("pushed", seen.pushed.clone()),
             ("deadLetters", letters),
         ];
@@ -162,6 +165,35 @@ impl QueueSender for Recorder {
             .map(|sent| {
                 seen.queued
                     .push(json!({"queue": queue.as_str(), "body": sent.body}));
+                Ok(String::new())
+            })
+            .collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl SnsTopics for Recorder {
+    async fn check(&self, _: &SnsTopic) -> Result<(), SnsError> {
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        topic: &SnsTopic,
+        messages: Vec<SnsMessage>,
+    ) -> Vec<Result<String, SnsError>> {
+        let mut seen = self.seen();
+        messages
+            .into_iter()
+            .map(|sent| {
+                let attributes: Map<String, Value> = sent
+                    .attributes
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value.into()))
+                    .collect();
+                seen.published.push(json!({
+                    "topic": topic.as_str(), "attributes": attributes, "body": sent.body,
+                }));
                 Ok(String::new())
             })
             .collect()

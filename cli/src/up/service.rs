@@ -180,6 +180,7 @@ impl Parts {
             attempts: hand_over,
             clock,
             random: Arc::new(SystemRandom),
+            sns: None,
             signer: signing.clone(),
             memory: Arc::default(),
             settings: carillon_deliver::Settings {

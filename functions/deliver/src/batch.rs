@@ -2,14 +2,14 @@
 
 use crate::circuit::{Admission, Permit};
 use crate::settle::{Fate, Settling, Wait};
-use crate::{Ports, http, queue};
+use crate::{Ports, http, queue, sns};
 use carillon_core::delivery::{Attempt, DeadLetterReason, Delivery, Outcome, OutcomeClass, Step};
 use carillon_core::envelope::open_deliveries;
 use carillon_core::event::Timestamp;
 use carillon_core::ports::{BatchOutcome, QueueRecord};
 use carillon_core::push::outcome::clip;
 use carillon_core::ruleset::Snapshot;
-use carillon_core::topic::{QueueName, Subscription, Target};
+use carillon_core::topic::{QueueName, SnsTopic, Subscription, Target};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -31,6 +31,13 @@ pub(crate) struct Place {
 pub(crate) struct Job {
     pub(crate) place: Place,
     pub(crate) delivery: Delivery,
+}
+
+/// What takes many deliveries in one call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sink {
+    Queue(QueueName),
+    Sns(SnsTopic),
 }
 
 /// The deliveries of one subscription.
@@ -61,7 +68,7 @@ pub(crate) async fn run(ports: &Ports, batch: &[QueueRecord]) -> BatchOutcome {
     settling.finish().await
 }
 
-/// Opens the records and sorts their deliveries into lanes: HTTP and queues apart.
+/// Opens the records and sorts their deliveries into lanes: HTTP and the rest apart.
 fn open(
     ports: &Ports,
     batch: &[QueueRecord],
@@ -183,18 +190,20 @@ fn panicked() -> Outcome {
     }
 }
 
-/// Pushes to queues: all that goes to one queue in one call.
+/// Pushes to queues and topics of SNS: all that goes to one of them in one call.
 async fn push_to_queues(ports: &Ports, lanes: VecDeque<Lane>, settling: &mut Settling<'_>) {
     let began = ports.clock.now();
-    let mut sends: BTreeMap<QueueName, Vec<(Job, Arc<Subscription>, Permit)>> = BTreeMap::new();
+    let mut sends: BTreeMap<Sink, Vec<(Job, Arc<Subscription>, Permit)>> = BTreeMap::new();
     for lane in lanes {
-        let Target::Queue(queue) = &lane.subscription.target else {
-            continue;
+        let sink = match &lane.subscription.target {
+            Target::Http(_) => continue,
+            Target::Queue(queue) => Sink::Queue(queue.clone()),
+            Target::Sns(topic) => Sink::Sns(topic.clone()),
         };
         for job in lane.waiting {
             match ports.memory.circuits.admit(&lane.subscription, began) {
                 Admission::Go(permit) => {
-                    sends.entry(queue.clone()).or_default().push((
+                    sends.entry(sink.clone()).or_default().push((
                         job,
                         lane.subscription.clone(),
                         permit,
@@ -217,9 +226,17 @@ async fn push_to_queues(ports: &Ports, lanes: VecDeque<Lane>, settling: &mut Set
     }
     let mut sent: FuturesUnordered<_> = sends
         .into_iter()
-        .map(|(queue, jobs)| async move {
-            let send = AssertUnwindSafe(queue::attempt(ports, &queue, &jobs)).catch_unwind();
-            let outcomes = send.await.unwrap_or_else(|_| vec![panicked(); jobs.len()]);
+        .map(|(sink, jobs)| async move {
+            let send = async {
+                match &sink {
+                    Sink::Queue(queue) => queue::attempt(ports, queue, &jobs).await,
+                    Sink::Sns(topic) => sns::attempt(ports, topic, &jobs).await,
+                }
+            };
+            let outcomes = AssertUnwindSafe(send)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| vec![panicked(); jobs.len()]);
             (jobs, outcomes)
         })
         .collect();

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `batch` | opening a batch, the order of attempts, panics |
 //! | [`circuit`] | what is known of each subscription's health: push backoff, fair share, rate limit |
-//! | `http`, `queue` | one attempt at an endpoint, one file per kind |
+//! | `http`, `queue`, `sns` | one attempt at an endpoint, one file per kind |
 //! | [`signing`] | keys, certificates, both signatures |
 //! | `settle` | what follows: re-sends, dead letters, the attempt log |
 //! | [`dial`] | the HTTP client: guarded resolver, TLS, bounded reading |
@@ -51,13 +51,14 @@ mod settings;
 mod settle;
 mod signer;
 pub mod signing;
+mod sns;
 
 pub use settings::Settings;
 pub use signer::{NoSigner, Signer, SigningError, ToSign};
 
 use carillon_core::ports::{
     AttemptLog, BatchOutcome, Clock, DeadLetterStore, HttpDialler, QueueRecord, QueueSender,
-    Random, StageSender,
+    Random, SnsTopics, StageSender,
 };
 use carillon_core::ruleset::SnapshotCache;
 use std::sync::Arc;
@@ -71,6 +72,8 @@ pub struct Ports {
     pub stages: Arc<dyn StageSender>,
     /// Queues as endpoints, and as dead-letter queues of subscriptions.
     pub queues: Arc<dyn QueueSender>,
+    /// Topics of SNS as endpoints; none where there is no SNS.
+    pub sns: Option<Arc<dyn SnsTopics>>,
     /// HTTP endpoints. [`dial::Dialler`] is the real one.
     pub http: Arc<dyn HttpDialler>,
     /// The system's dead letters.

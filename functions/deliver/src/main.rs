@@ -3,16 +3,17 @@
 use carillon_aws::lambda::{Error, serve, start_log};
 use carillon_aws::{
     AttemptLines, CertificateShelf, Clients, DynamoDeadLetters, DynamoRules, Queues, Secret,
-    Settings, StageQueues, SystemClock, SystemRandom,
+    Settings, SnsPublisher, StageQueues, SystemClock, SystemRandom,
 };
 use carillon_core::ports::StoreError;
 use carillon_core::push::guard::AddressGuard;
 use carillon_core::ruleset::SnapshotCache;
 use carillon_deliver::dial::{Dialler, DiallerSettings};
 use carillon_deliver::signing::{KeyStore, Signing, SigningSettings};
-use carillon_deliver::{Memory, NoSigner, Ports, Signer, handle};
+use carillon_deliver::{Memory, NoSigner, Ports, Signer, SigningError, handle};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
 
 /// How often the keys are fetched again: a rotation by another process is seen within this time, long before the new key
 /// signs.
@@ -36,51 +37,71 @@ impl KeyStore for Document {
     }
 }
 
-/// The keys, and the shelf their certificates are served from.
+/// The keys, and the shelf their certificates are served from. Fetched while the runtime is polled for the first time:
+/// neither waits for the other.
 struct Keys {
     document: Document,
     shelf: CertificateShelf,
+    settings: SigningSettings,
+    opened: OnceCell<Opened>,
+}
+
+struct Opened {
     signing: Signing,
     fetched: Mutex<Instant>,
 }
 
 impl Keys {
-    async fn open(clients: &Clients, settings: &Settings) -> Result<Self, Error> {
-        let document = Document(Secret::new(clients, &settings.signing_secret));
-        let signing_settings = SigningSettings {
-            mns: true,
-            webhooks: true,
-            certificate_base: format!("{}/certs/", settings.certificates_url),
-        };
-        let keys = Keys {
-            signing: Signing::open(&document, Arc::new(SystemClock), signing_settings).await?,
+    fn new(clients: &Clients, settings: &Settings) -> Self {
+        Keys {
+            document: Document(Secret::new(clients, &settings.signing_secret)),
             shelf: CertificateShelf::new(clients, &settings.table),
-            document,
-            fetched: Mutex::new(Instant::now()),
+            settings: SigningSettings {
+                mns: true,
+                webhooks: true,
+                certificate_base: format!("{}/certs/", settings.certificates_url),
+            },
+            opened: OnceCell::new(),
+        }
+    }
+
+    /// The keys; a failure is tried again with the next push.
+    async fn opened(&self) -> Result<&Opened, Error> {
+        let open = || async {
+            let signing =
+                Signing::open(&self.document, Arc::new(SystemClock), self.settings.clone()).await?;
+            self.show(&signing).await?;
+            let fetched = Mutex::new(Instant::now());
+            Ok::<_, Error>(Opened { signing, fetched })
         };
-        keys.show().await?;
-        Ok(keys)
+        self.opened.get_or_try_init(open).await
     }
 
     /// Puts the certificates where receivers find them, before any push names them.
-    async fn show(&self) -> Result<(), Error> {
-        for (file, pem) in self.signing.certificates() {
+    async fn show(&self, signing: &Signing) -> Result<(), Error> {
+        for (file, pem) in signing.certificates() {
             self.shelf.put(&file, &pem).await?;
         }
         Ok(())
     }
 
     async fn keep_fresh(&self) {
+        let Some(opened) = self.opened.get() else {
+            return;
+        };
         {
-            let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut fetched = opened
+                .fetched
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if fetched.elapsed() < KEYS_FRESH {
                 return;
             }
             *fetched = Instant::now();
         }
         let fresh = async {
-            self.signing.reload(&self.document).await?;
-            self.show().await
+            opened.signing.reload(&self.document).await?;
+            self.show(&opened.signing).await
         };
         if let Err(error) = fresh.await {
             tracing::warn!(%error, "the signing keys could not be fetched again; the ones at hand go on signing");
@@ -94,8 +115,10 @@ impl Signer for Keys {
         &self,
         what: carillon_deliver::ToSign<'_>,
         headers: &mut carillon_core::push::headers::Headers,
-    ) -> Result<(), carillon_deliver::SigningError> {
-        self.signing.sign(what, headers).await
+    ) -> Result<(), SigningError> {
+        let opened = self.opened().await;
+        let opened = opened.map_err(|error| SigningError(error.to_string()))?;
+        opened.signing.sign(what, headers).await
     }
 }
 
@@ -104,11 +127,15 @@ async fn main() -> Result<(), Error> {
     start_log();
     let settings = Settings::from_environment()?;
     let clients = Clients::connect().await;
-    let keys = if settings.signing_secret.is_empty() {
-        None
-    } else {
-        Some(Arc::new(Keys::open(&clients, &settings).await?))
-    };
+    let keys =
+        (!settings.signing_secret.is_empty()).then(|| Arc::new(Keys::new(&clients, &settings)));
+    if let Some(keys) = keys.clone() {
+        tokio::spawn(async move {
+            if let Err(error) = keys.opened().await {
+                tracing::error!(%error, "the signing keys could not be fetched; the first push tries again");
+            }
+        });
+    }
     let signer: Arc<dyn Signer> = match &keys {
         Some(keys) => keys.clone(),
         None => Arc::new(NoSigner),
@@ -120,6 +147,7 @@ async fn main() -> Result<(), Error> {
         snapshots: Arc::new(SnapshotCache::new(rules)),
         stages: Arc::new(stages.clone()),
         queues: Arc::new(Queues::new(&clients, &settings.queue_prefix)),
+        sns: Some(Arc::new(SnsPublisher::new(&clients, &settings))),
         http: Arc::new(Dialler::new(DiallerSettings {
             guard: AddressGuard::allowing(settings.allow_endpoints.clone()),
             ..DiallerSettings::default()

@@ -4,7 +4,7 @@
 mod support;
 
 use carillon_core::delivery::OutcomeClass;
-use carillon_core::ports::{PushFailure, QueueError};
+use carillon_core::ports::{PushFailure, QueueError, SnsError};
 use carillon_core::push::outcome::{self, OutcomeSettings, class_of_status, to_markdown};
 use carillon_deliver::Settings;
 use std::time::Duration;
@@ -76,6 +76,11 @@ fn what_gave_no_answer_has_a_class_too() {
         limit: 1,
     };
     assert_eq!(of(large), OutcomeClass::Hopeless);
+    let of = |error| outcome::of_sns(Err(error), OutcomeSettings::default()).class;
+    assert_eq!(of(SnsError::NotExist(text())), OutcomeClass::Retry);
+    assert_eq!(of(SnsError::Denied(text())), OutcomeClass::Retry);
+    assert_eq!(of(SnsError::Unavailable(text())), OutcomeClass::Retry);
+    assert_eq!(of(SnsError::Refused(text())), OutcomeClass::Hopeless);
 }
 
 #[tokio::test]

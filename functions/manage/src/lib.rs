@@ -40,6 +40,8 @@
 
 mod actions;
 mod auth;
+#[cfg(feature = "aws")]
+pub mod cloud;
 mod error;
 mod events;
 mod gate;

@@ -4,38 +4,13 @@
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use carillon_aws::lambda::{Error, serve_url, start_log};
-use carillon_aws::{
-    CertificateShelf, Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, EventBucket, Queues,
-    Secret, Settings, StageQueues, SystemClock, SystemRandom,
-};
-use carillon_core::ports::{StageSender, StoreError, WebhookKeys};
-use carillon_core::push::guard::{AddressGuard, PushUrl};
-use carillon_core::ruleset::SnapshotCache;
-use carillon_deliver::signing::{KeyStore, Signing, SigningSettings};
-use carillon_ingest::DirectPublish;
-use carillon_manage::{AccessKey, Ports, Role, Service, WebhookSecrets};
+use carillon_aws::{CertificateShelf, Clients, Secret, Settings};
+use carillon_manage::cloud::service;
+use carillon_manage::{AccessKey, Role};
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
-
-/// The key document in Secrets Manager, as its reader: the deliver stage makes it.
-struct Document(Secret);
-
-#[async_trait::async_trait]
-impl KeyStore for Document {
-    async fn load(&self) -> Result<Option<String>, StoreError> {
-        self.0.read().await
-    }
-
-    async fn create(&self, document: &str) -> Result<(), StoreError> {
-        self.0.create(document).await
-    }
-
-    async fn replace(&self, document: &str) -> Result<(), StoreError> {
-        self.0.write(document).await
-    }
-}
 
 #[derive(serde::Deserialize)]
 struct Key {
@@ -53,105 +28,42 @@ async fn main() -> Result<(), Error> {
         let shelf = &CertificateShelf::new(&clients, &settings.table);
         return serve_url(|_, request| certificate(shelf, request)).await;
     }
-    let keys = access_keys(&clients, &settings).await?;
-    if settings.smq_auth && keys.is_empty() {
-        return serve_url(|_, _| async {
-            text(
+    // Made with the first request: the runtime is polled at once, and a failure is tried again with the next request.
+    let door = OnceCell::new();
+    let (door, clients, settings) = (&door, &clients, &settings);
+    serve_url(|host, request| async move {
+        match door.get_or_try_init(|| open(clients, settings, host)).await {
+            Ok(Some(router)) => answer(router.clone(), request).await,
+            Ok(None) => text(
                 StatusCode::FORBIDDEN,
                 "closed: no access key is configured. Put a JSON array of {\"id\", \"secret\", \"role\"} into the secret that \
                  the stack's output AccessKeysSecret names, then wait for a new environment or deploy again\n",
-            )
-        })
-        .await;
-    }
-    let stages = StageQueues::new(&clients, settings.stages.clone());
-    let archive = (!settings.archive_bucket.is_empty()).then(|| {
-        let bucket = &settings.archive_bucket;
-        let clock = Arc::new(SystemClock);
-        Arc::new(EventBucket::new(&clients, bucket, stages.clone(), clock))
-    });
-    let ports = ports(&clients, &settings, stages, archive.clone()).await?;
-    let router = OnceCell::new();
-    let (router, ports, keys, settings, archive) = (&router, &ports, &keys, &settings, &archive);
-    serve_url(|host, request| async move {
-        let make = || async {
-            let settings = carillon_manage::Settings {
-                account_id: settings.account.clone(),
-                region: settings.region.clone(),
-                access_keys: keys.clone(),
-                // Without keys AWS has checked who asks, and the host is the one AWS gave this function.
-                hosts: vec![host],
-                ..carillon_manage::Settings::default()
-            };
-            let service = Service::new(ports.clone(), settings);
-            let service = match archive {
-                Some(archive) => service.remembering(archive.clone()),
-                None => service,
-            };
-            carillon_manage::router(Arc::new(service))
-        };
-        let router = router.get_or_init(make).await;
-        answer(router.clone(), request).await
+            ),
+            Err(error) => {
+                tracing::error!(%error, "the control plane could not be started");
+                text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the keys cannot be read now: ask again\n",
+                )
+            }
+        }
     })
     .await
 }
 
-async fn ports(
+/// The control plane as the function serves it; none when it is closed for want of a key.
+async fn open(
     clients: &Clients,
     settings: &Settings,
-    stages: StageQueues,
-    archive: Option<Arc<EventBucket>>,
-) -> Result<Ports, Error> {
-    let rules = Arc::new(DynamoRules::new(clients, &settings.table));
-    let queues = Arc::new(Queues::new(clients, &settings.queue_prefix));
-    let dead_letters = DynamoDeadLetters::new(clients, &settings.table, settings.dead_letter_days)
-        .with_stages(stages.clone());
-    let document = Document(Secret::new(clients, &settings.signing_secret));
-    let signing = SigningSettings {
-        mns: true,
-        webhooks: true,
-        certificate_base: format!("{}/certs/", settings.certificates_url),
-    };
-    let signing = Signing::open(&document, Arc::new(SystemClock), signing).await?;
-    let guard = AddressGuard::allowing(settings.allow_endpoints.clone());
-    let (decoding, extras) = carillon_ingest::cloud::choices(clients, settings)?;
-    // What is published here is accepted here, and kept like what comes by ingest.
-    let accepting: Arc<dyn StageSender> = match archive {
-        Some(archive) => archive,
-        None => Arc::new(stages),
-    };
-    Ok(Ports {
-        publisher: Arc::new(DirectPublish {
-            stages: accepting,
-            snapshots: Arc::new(SnapshotCache::new(rules.clone())),
-            clock: Arc::new(SystemClock),
-            settings: decoding,
-            extras,
-        }),
-        rules,
-        queues: queues.clone(),
-        sender: queues.clone(),
-        consumer: queues,
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom::default()),
-        // Attempts are lines of the deliver function's log: CloudWatch Logs Insights reads them.
-        attempts: None,
-        dead_letters: Some(Arc::new(dead_letters)),
-        certificates: None,
-        metrics: Vec::new(),
-        marks: Some(Arc::new(DynamoMarks::new(clients, &settings.table))),
-        webhook_secrets: Some(Arc::new(move |subscription| {
-            let keys = signing.keys(subscription)?;
-            Some(WebhookSecrets {
-                secret: keys.secrets.into_iter().next()?,
-                public_key: keys.public_keys.into_iter().next()?,
-            })
-        })),
-        url_check: Some(Arc::new(move |url| {
-            let url = PushUrl::parse(url).map_err(|error| error.to_string())?;
-            guard.check_url(&url).map_err(|error| error.to_string())
-        })),
-    })
+    host: String,
+) -> Result<Option<axum::Router>, Error> {
+    let keys = access_keys(clients, settings).await?;
+    if settings.smq_auth && keys.is_empty() {
+        return Ok(None);
+    }
+    // Without keys AWS has checked who asks, and the host is the one AWS gave this function.
+    let service = service(clients, settings, keys, host).await?;
+    Ok(Some(carillon_manage::router(Arc::new(service))))
 }
 
 async fn access_keys(clients: &Clients, settings: &Settings) -> Result<Vec<AccessKey>, Error> {

@@ -7,6 +7,7 @@ use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
     AttemptQuery, Certificates, Clock, DeadLetterAdmin, EventArchive, Marks, MemoryMarks,
     MetricsText, Publisher, QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore,
+    SnsTopics,
 };
 use carillon_core::ruleset::{Overlap, SnapshotCache};
 use carillon_core::topic::Subscription;
@@ -209,6 +210,8 @@ pub struct Service {
     pub(crate) archive: Option<Arc<dyn EventArchive>>,
     /// The rules as events are judged by them; loaded when first asked for.
     pub(crate) snapshots: SnapshotCache,
+    /// See [`Service::with_sns`].
+    pub(crate) sns: Option<Arc<dyn SnsTopics>>,
     /// Rules, topics and subscriptions as this process knows them.
     pub(crate) ledger: Ledger,
     /// Nonces seen within the clock window, so that a replayed request is refused, and tokens of requests that succeeded.
@@ -237,6 +240,7 @@ impl Service {
             decode: None,
             archive: None,
             snapshots: SnapshotCache::new(ports.rules.clone()),
+            sns: None,
             ports,
             settings,
         }
@@ -253,6 +257,13 @@ impl Service {
     #[must_use]
     pub fn remembering(mut self, archive: Arc<dyn EventArchive>) -> Self {
         self.archive = Some(archive);
+        self
+    }
+
+    /// Lets rules and subscriptions name topics of SNS. Without it they are refused.
+    #[must_use]
+    pub fn with_sns(mut self, sns: Arc<dyn SnsTopics>) -> Self {
+        self.sns = Some(sns);
         self
     }
 

@@ -38,7 +38,12 @@ impl Clients {
     /// Reads region, credentials and endpoint as every AWS tool does (environment, profile, container, instance), and
     /// makes no request yet.
     pub async fn connect() -> Self {
-        Self::over(Self::common().load().await)
+        Self::over(Self::configuration().await)
+    }
+
+    /// What [`Clients::connect`] makes clients over.
+    pub(crate) async fn configuration() -> SdkConfig {
+        Self::common().load().await
     }
 
     /// The same, but for an emulator at this URL, with credentials that mean nothing.

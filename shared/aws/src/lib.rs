@@ -42,6 +42,8 @@ mod marks;
 mod memory;
 pub mod metrics;
 mod object_metadata;
+#[cfg(feature = "operator")]
+pub mod operator;
 mod queue;
 mod settings;
 mod sns;
@@ -59,6 +61,6 @@ pub use memory::{DynamoSizes, DynamoWindow};
 pub use object_metadata::S3ObjectMetadata;
 pub use queue::{MAX_ENTRIES, MAX_REQUEST_BYTES, Queues, StageQueues, requests, sqs_delay};
 pub use settings::{InvalidSetting, Settings, StageUrls};
-pub use sns::{SnsError, SnsPublisher};
+pub use sns::SnsPublisher;
 pub use store::{DynamoRules, MAX_ACTIONS};
 pub use world::{SystemClock, SystemRandom};

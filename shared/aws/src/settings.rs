@@ -12,6 +12,8 @@ pub struct Settings {
     pub stages: StageUrls,
     /// `CARILLON_QUEUE_PREFIX`: users' queues are those whose name begins so. Default `carillon-q-`.
     pub queue_prefix: String,
+    /// `CARILLON_TOPIC_PREFIX`: topics of SNS that rules may name are those whose name begins so. Default `carillon-t-`.
+    pub topic_prefix: String,
     /// `CARILLON_SIGNING_SECRET`: name or ARN of the secret that holds the keys which sign pushes; empty: pushes go
     /// unsigned.
     pub signing_secret: String,
@@ -119,6 +121,7 @@ impl Settings {
                 deliver: given(StageUrls::variable(Stage::Deliver)),
             },
             queue_prefix: or("CARILLON_QUEUE_PREFIX", "carillon-q-"),
+            topic_prefix: or("CARILLON_TOPIC_PREFIX", "carillon-t-"),
             signing_secret: or("CARILLON_SIGNING_SECRET", ""),
             access_keys_secret: or("CARILLON_ACCESS_KEYS_SECRET", ""),
             account,

@@ -127,6 +127,7 @@ async fn pushes(
         attempts: nowhere.clone(),
         clock: Arc::new(TimeOfDay),
         random: nowhere.clone(),
+        sns: None,
         signer,
         memory: Arc::new(Memory::default()),
         settings: Settings {

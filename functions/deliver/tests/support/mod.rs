@@ -245,6 +245,7 @@ impl World {
             attempts: log.clone(),
             clock: clock.clone(),
             random: Arc::new(Counting::default()),
+            sns: None,
             signer: Arc::new(NoSigner),
             memory: Arc::new(Memory::default()),
             settings,

@@ -93,11 +93,7 @@ pub(crate) fn reattach(
     draw: u64,
     changes: &mut Vec<Change>,
 ) -> Result<TopicName, Refused> {
-    let is_topic = |rule: &Rule| {
-        rule.endpoints
-            .iter()
-            .any(|endpoint| endpoint.kind == EndpointKind::Topic)
-    };
+    let is_topic = |rule: &Rule| rule.endpoints.iter().any(Endpoint::is_own_topic);
     let kept = old
         .topic
         .as_ref()
@@ -142,5 +138,6 @@ fn leads_to(target: &Target, endpoint: &Endpoint) -> bool {
                 && carillon_core::topic::QueueName::from_endpoint(&endpoint.value)
                     .is_ok_and(|named| named == *queue)
         }
+        Target::Sns(topic) => endpoint.sns().as_ref() == Some(topic),
     }
 }

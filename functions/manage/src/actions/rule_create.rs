@@ -7,10 +7,10 @@ use crate::params::Params;
 use crate::rpc::{Answer, Call};
 use crate::service::Service;
 use carillon_core::event::Timestamp;
-use carillon_core::ports::{Change, QueueError};
+use carillon_core::ports::{Change, QueueError, SnsError};
 use carillon_core::rule::{Endpoint, EndpointKind, EndpointSpec, MatchRuleSpec, Rule, RuleSpec};
 use carillon_core::topic::{
-    AutoNames, QueueName, Subscription, Target, Topic, TopicName, auto_names,
+    AutoNames, QueueName, SnsTopic, Subscription, Target, Topic, TopicName, auto_names,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ fn limit(what: &str, whose: &str, would_be: usize, limit: usize) -> Result<(), R
     ))
 }
 
-/// Checks what lies outside the rules: that queues exist, and that URLs may be pushed to.
+/// Checks what lies outside the rules: that queues and topics of SNS exist, and that URLs may be pushed to.
 pub(crate) async fn check_endpoints(
     service: &Service,
     endpoints: &[Endpoint],
@@ -160,7 +160,17 @@ pub(crate) async fn check_endpoint(
             &format!("Endpoints[{index}].EndpointValue"),
             &endpoint.value,
         ),
-        EndpointKind::Topic => Ok(()),
+        EndpointKind::Topic => match endpoint.sns() {
+            Some(topic) => {
+                check_sns(
+                    service,
+                    &format!("Endpoints[{index}].EndpointValue"),
+                    &topic,
+                )
+                .await
+            }
+            None => Ok(()),
+        },
     }
 }
 
@@ -176,6 +186,34 @@ pub(crate) fn check_url(service: &Service, field: &str, url: &str) -> Result<(),
     match &service.ports.url_check {
         Some(check) => check(url).map_err(|reason| Refused::argument(field, url, reason)),
         None => Ok(()),
+    }
+}
+
+/// Whether this installation can publish to a topic of SNS.
+pub(crate) async fn check_sns(
+    service: &Service,
+    field: &str,
+    topic: &SnsTopic,
+) -> Result<(), Refused> {
+    let Some(sns) = &service.sns else {
+        let cure = "this is a topic of SNS, and this installation has no access to SNS (only one deployed to AWS has): \
+                    name a topic of its own, or deploy the stack";
+        return Err(Refused::argument(field, topic.as_str(), cure));
+    };
+    match sns.check(topic).await {
+        Ok(()) => Ok(()),
+        Err(SnsError::NotExist(_)) => Err(Refused::new(
+            404,
+            "TopicNotExist",
+            format!(
+                "{field}: there is no topic {:?} in SNS: create it there, or correct the ARN",
+                topic.as_str()
+            ),
+        )),
+        Err(SnsError::Denied(why) | SnsError::Refused(why)) => {
+            Err(Refused::argument(field, topic.as_str(), why))
+        }
+        Err(error @ SnsError::Unavailable(_)) => Err(Refused::internal(error)),
     }
 }
 
@@ -197,7 +235,7 @@ pub(crate) fn attach(
     if let Some(endpoint) = rule
         .endpoints
         .iter()
-        .find(|endpoint| endpoint.kind == EndpointKind::Topic)
+        .find(|endpoint| endpoint.is_own_topic())
     {
         let topic = TopicName::parse(&endpoint.value).map_err(|error| {
             Refused::argument("Endpoints[0].EndpointValue", &endpoint.value, error)
@@ -231,7 +269,7 @@ pub(crate) fn attach(
     Ok(topic)
 }
 
-/// The subscription of one endpoint; none of a topic endpoint, whose subscriptions are the user's.
+/// The subscription of one endpoint; none of a topic of Carillon's, whose subscriptions are the user's.
 pub(crate) fn subscribe(
     topic: &TopicName,
     names: &AutoNames,
@@ -242,7 +280,10 @@ pub(crate) fn subscribe(
     let target = match endpoint.kind {
         EndpointKind::Http => Target::Http(endpoint.value.clone()),
         EndpointKind::Queue => Target::Queue(queue_name(index, &endpoint.value)?),
-        EndpointKind::Topic => return Ok(None),
+        EndpointKind::Topic => match endpoint.sns() {
+            Some(topic) => Target::Sns(topic),
+            None => return Ok(None),
+        },
     };
     let subscription =
         Subscription::auto(topic.clone(), names.subscription(index + 1), target, now);

@@ -2,7 +2,7 @@
 
 use crate::ledger::View;
 use carillon_core::rule::{
-    Clause, DEFAULT_EVENT_TYPE, DEFAULT_RESOURCE, EndpointKind, ResourcePattern, Resources, Rule,
+    Clause, DEFAULT_EVENT_TYPE, DEFAULT_RESOURCE, ResourcePattern, Resources, Rule,
 };
 use carillon_core::topic::{Subscription, Target};
 use serde_json::{Map, Value, json};
@@ -78,10 +78,7 @@ fn clause(clause: &Clause) -> Value {
 
 /// Who is told: the rule's own endpoints in their order, then whoever else hangs on its topic.
 fn subscriptions(rule: &Rule, view: &View) -> Value {
-    let own = rule
-        .endpoints
-        .iter()
-        .filter(|own| own.kind != EndpointKind::Topic);
+    let own = rule.endpoints.iter().filter(|own| !own.is_own_topic());
     let own = own.map(|own| endpoint(own.kind.as_str(), &own.value));
     let others = rule
         .topic
@@ -96,5 +93,6 @@ fn target(subscription: &Subscription) -> Value {
     match &subscription.target {
         Target::Http(url) => endpoint("http", url),
         Target::Queue(queue) => endpoint("queue", queue.as_str()),
+        Target::Sns(topic) => endpoint("topic", topic.as_str()),
     }
 }

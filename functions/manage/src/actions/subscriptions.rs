@@ -2,7 +2,7 @@
 
 use crate::actions::page::Paging;
 use crate::actions::queues::done;
-use crate::actions::rule_create::check_url;
+use crate::actions::rule_create::{check_sns, check_url};
 use crate::error::Refused;
 use crate::params::Params;
 use crate::rpc::{Answer, Call};
@@ -10,7 +10,8 @@ use crate::service::{Role, Service};
 use carillon_core::event::Timestamp;
 use carillon_core::ports::Change;
 use carillon_core::topic::{
-    ContentFormat, NotifyStrategy, QueueName, Subscription, SubscriptionName, Target, TopicName,
+    ContentFormat, NotifyStrategy, QueueName, SnsTopic, Subscription, SubscriptionName, Target,
+    TopicName,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -149,6 +150,7 @@ pub(crate) async fn list(call: Call<'_>) -> Answer {
         let (own_kind, own_value) = match &held.target {
             Target::Http(url) => ("http", url.as_str()),
             Target::Queue(queue) => ("queue", queue.as_str()),
+            Target::Sns(topic) => ("topic", topic.as_str()),
         };
         held.name.as_str().contains(name)
             && kind.is_none_or(|kind| kind == own_kind)
@@ -180,6 +182,7 @@ async fn target(service: &Service, params: &Params) -> Result<Target, Refused> {
         Some(kind) => kind,
         // The queue interface of MNS knows no PushType: the endpoint's form tells.
         None if endpoint.starts_with("http://") || endpoint.starts_with("https://") => "http",
+        None if SnsTopic::is_meant_by(endpoint) => "topic",
         None => "queue",
     };
     match kind {
@@ -193,10 +196,17 @@ async fn target(service: &Service, params: &Params) -> Result<Target, Refused> {
             service.ports.queues.get(&queue).await?;
             Ok(Target::Queue(queue))
         }
+        // Ours: a topic of SNS brings its mail, SMS, mobile and Lambda subscribers.
+        "topic" => {
+            let topic = SnsTopic::parse(endpoint)
+                .map_err(|error| Refused::argument("Endpoint", endpoint, error))?;
+            check_sns(service, "Endpoint", &topic).await?;
+            Ok(Target::Sns(topic))
+        }
         other => Err(Refused::argument(
             "PushType",
             other,
-            "give http or queue: no other kind is served",
+            "give http or queue, or topic with the ARN of a topic of SNS: no other kind is served",
         )),
     }
 }
@@ -316,6 +326,7 @@ fn show(service: &Service, held: &Subscription) -> Map<String, Value> {
                 settings.region, settings.account_id
             ),
         ),
+        Target::Sns(topic) => ("topic", topic.as_str().to_owned()),
     };
     let mut policy = Map::new();
     policy.insert("Enabled".into(), json!(held.dead_letter_queue.is_some()));

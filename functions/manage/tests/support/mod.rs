@@ -109,6 +109,16 @@ pub fn world_with(
     marks: Option<Arc<dyn Marks>>,
     settings: Settings,
 ) -> World {
+    world_finished(store, marks, settings, |service| service)
+}
+
+/// The same, with what `finish` adds to the control plane.
+pub fn world_finished(
+    store: Arc<MemoryStore>,
+    marks: Option<Arc<dyn Marks>>,
+    settings: Settings,
+    finish: impl FnOnce(Service) -> Service,
+) -> World {
     let clock = Arc::new(StoppedClock(AtomicI64::new(NOON)));
     let queues = Arc::new(MemoryQueues::new(clock.clone()));
     let (dead, published) = (Arc::<MemoryDead>::default(), Arc::<Publications>::default());
@@ -130,7 +140,7 @@ pub fn world_with(
     };
     let archive = Arc::<MemoryArchive>::default();
     let service = Service::new(ports, settings).remembering(archive.clone());
-    let router = router(Arc::new(service));
+    let router = router(Arc::new(finish(service)));
     World {
         router,
         clock,

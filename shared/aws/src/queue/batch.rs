@@ -23,10 +23,15 @@ pub fn sqs_delay(delay: Duration) -> i32 {
 /// Cuts a run of messages of these sizes (bytes) into requests, in order: what every send does.
 #[must_use]
 pub fn requests(sizes: &[usize]) -> Vec<Range<usize>> {
+    requests_within(sizes, MAX_REQUEST_BYTES)
+}
+
+/// The same, with another bound on the bytes of a request.
+pub(crate) fn requests_within(sizes: &[usize], most: usize) -> Vec<Range<usize>> {
     let mut requests = Vec::with_capacity(sizes.len().div_ceil(MAX_ENTRIES));
     let (mut from, mut bytes) = (0, 0);
     for (index, size) in sizes.iter().enumerate() {
-        if index > from && (index - from == MAX_ENTRIES || bytes + size > MAX_REQUEST_BYTES) {
+        if index > from && (index - from == MAX_ENTRIES || bytes + size > most) {
             requests.push(from..index);
             (from, bytes) = (index, 0);
         }

@@ -7,6 +7,7 @@ mod names;
 mod send;
 mod text;
 
+pub(crate) use batch::requests_within;
 pub use batch::{MAX_ENTRIES, MAX_REQUEST_BYTES, requests, sqs_delay};
 pub use names::Queues;
 pub use send::StageQueues;

@@ -9,6 +9,7 @@ mod keys;
 mod marks;
 mod memory;
 mod queue;
+mod sns;
 mod stage;
 mod store;
 mod world;
@@ -25,6 +26,7 @@ pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
     QueueStatistics, Receipt, UserQueue,
 };
+pub use sns::{SnsError, SnsMessage, SnsTopics};
 pub use stage::{BatchOutcome, QueueRecord, Stage, StageSender};
 pub use store::{Change, CommitError, Records, RuleStore, StoreError};
 pub use world::{

@@ -4,7 +4,7 @@
 use super::retry_after;
 use crate::delivery::{Outcome, OutcomeClass};
 use crate::event::Timestamp;
-use crate::ports::{PushFailure, PushResponse, QueueError};
+use crate::ports::{PushFailure, PushResponse, QueueError, SnsError};
 use std::fmt::Write as _;
 
 /// What is settled by the operator.
@@ -47,6 +47,14 @@ pub enum Case {
     TooLarge,
     /// Any other [`QueueError`].
     Queue,
+    /// [`SnsError::NotExist`].
+    NoTopic,
+    /// [`SnsError::Denied`].
+    TopicDenied,
+    /// [`SnsError::Refused`].
+    TopicRefused,
+    /// [`SnsError::Unavailable`].
+    Topic,
 }
 
 /// How a row is judged.
@@ -211,6 +219,30 @@ pub const TABLE: &[Row] = &[
         "the queue does not take it now",
         "it may later",
     ),
+    row(
+        Case::NoTopic,
+        RETRY,
+        "the topic of SNS does not exist",
+        "as with a queue: it may be made again",
+    ),
+    row(
+        Case::TopicDenied,
+        RETRY,
+        "SNS does not allow it (`AuthorizationError`, a key's policy)",
+        "as with a 403: permissions are mended, and take a while to spread",
+    ),
+    row(
+        Case::TopicRefused,
+        HOPELESS,
+        "SNS does not take the message as it is (too large, empty, a character it does not know)",
+        "each attempt carries the same bytes",
+    ),
+    row(
+        Case::Topic,
+        RETRY,
+        "SNS is throttled or does not answer",
+        "it may later",
+    ),
 ];
 
 impl Case {
@@ -295,6 +327,28 @@ pub fn of_queue(result: Result<String, QueueError>, settings: OutcomeSettings) -
                 QueueError::NotExist(_) => Case::NoQueue,
                 QueueError::TooLarge { .. } => Case::TooLarge,
                 _ => Case::Queue,
+            };
+            unanswered(case, settings, error.to_string())
+        }
+    }
+}
+
+/// Judges a publish to a topic of SNS.
+#[must_use]
+pub fn of_sns(result: Result<String, SnsError>, settings: OutcomeSettings) -> Outcome {
+    match result {
+        Ok(_) => Outcome {
+            class: OutcomeClass::Success,
+            status: None,
+            detail: String::new(),
+            retry_after: None,
+        },
+        Err(error) => {
+            let case = match error {
+                SnsError::NotExist(_) => Case::NoTopic,
+                SnsError::Denied(_) => Case::TopicDenied,
+                SnsError::Refused(_) => Case::TopicRefused,
+                SnsError::Unavailable(_) => Case::Topic,
             };
             unanswered(case, settings, error.to_string())
         }

@@ -1,7 +1,7 @@
 //! Who a rule tells.
 
 use crate::event::InvalidName;
-use crate::topic::{QueueName, TopicName};
+use crate::topic::{QueueName, SnsTopic, TopicName};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub enum EndpointKind {
     Http,
     /// A queue, by name.
     Queue,
-    /// A topic, by name; excludes all other endpoints of the rule (seed 000, 2).
+    /// A topic, by name, or one of SNS by its ARN; excludes all other endpoints of the rule (seed 000, 2).
     Topic,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for EndpointKind {
 pub struct Endpoint {
     /// What it is.
     pub kind: EndpointKind,
-    /// URL, queue name or topic name.
+    /// URL, queue name, topic name or ARN of a topic of SNS.
     pub value: String,
 }
 
@@ -71,9 +71,28 @@ impl Endpoint {
                 .map_err(|error| error.to_string())?
                 .as_str()
                 .to_owned(),
+            EndpointKind::Topic if SnsTopic::is_meant_by(value) => SnsTopic::parse(value)
+                .map_err(|error| error.to_string())?
+                .as_str()
+                .to_owned(),
             EndpointKind::Topic => topic_name(value)?.as_str().to_owned(),
         };
         Ok(Endpoint { kind, value })
+    }
+
+    /// The topic of SNS that it names, if it does. The rule then has a topic made for it like any other, and that one
+    /// subscription.
+    #[must_use]
+    pub fn sns(&self) -> Option<SnsTopic> {
+        (self.kind == EndpointKind::Topic)
+            .then(|| SnsTopic::parse(&self.value).ok())
+            .flatten()
+    }
+
+    /// Whether it names a topic of Carillon's, whose subscriptions are the user's own affair.
+    #[must_use]
+    pub fn is_own_topic(&self) -> bool {
+        self.kind == EndpointKind::Topic && !SnsTopic::is_meant_by(&self.value)
     }
 }
 
@@ -250,5 +269,10 @@ mod tests {
         );
         assert!(value(EndpointKind::Topic, "1t").is_err());
         assert!(value(EndpointKind::Queue, "").is_err());
+        let arn = "arn:aws:sns:us-east-1:123456789012:alerts";
+        assert_eq!(value(EndpointKind::Topic, arn).as_deref(), Ok(arn));
+        let fifo = "arn:aws:sns:us-east-1:123456789012:alerts.fifo";
+        assert!(value(EndpointKind::Topic, fifo).is_err_and(|why| why.contains("FIFO")));
+        assert!(value(EndpointKind::Queue, arn).is_err());
     }
 }

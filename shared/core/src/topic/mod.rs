@@ -2,10 +2,12 @@
 
 mod keys;
 mod names;
+mod sns;
 mod strategy;
 
 pub use keys::{WebhookGeneration, WebhookGenerations};
 pub use names::{QueueName, SubscriptionName, TopicName};
+pub use sns::SnsTopic;
 pub use strategy::NotifyStrategy;
 
 use crate::event::{Product, Timestamp};
@@ -50,6 +52,8 @@ pub enum Target {
     Http(String),
     /// A queue of the same account and region.
     Queue(QueueName),
+    /// A topic of SNS, with whatever subscribes to it.
+    Sns(SnsTopic),
 }
 
 /// Form of a push: `NotifyContentFormat` (MNS).

@@ -1,0 +1,123 @@
+//! The control plane's ports on AWS: what the function stands on, and `carillon console` over a deployed stack. The one
+//! part of this library that knows AWS; with feature `aws` alone.
+
+use crate::{AccessKey, Ports, Service, WebhookSecrets};
+use carillon_aws::lambda::Error;
+use carillon_aws::{
+    Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, EventBucket, Queues, Secret, Settings,
+    SnsPublisher, StageQueues, SystemClock, SystemRandom,
+};
+use carillon_core::ports::{StageSender, StoreError, WebhookKeys};
+use carillon_core::push::guard::{AddressGuard, PushUrl};
+use carillon_core::ruleset::SnapshotCache;
+use carillon_deliver::signing::{KeyStore, Signing, SigningSettings};
+use carillon_ingest::DirectPublish;
+use std::sync::Arc;
+
+/// The key document in Secrets Manager, as its reader: the deliver stage makes it.
+struct Document(Secret);
+
+#[async_trait::async_trait]
+impl KeyStore for Document {
+    async fn load(&self) -> Result<Option<String>, StoreError> {
+        self.0.read().await
+    }
+
+    async fn create(&self, document: &str) -> Result<(), StoreError> {
+        self.0.create(document).await
+    }
+
+    async fn replace(&self, document: &str) -> Result<(), StoreError> {
+        self.0.write(document).await
+    }
+}
+
+/// The control plane of a stack, answering requests to `host`.
+///
+/// # Errors
+/// When the signing keys or the settings of ingest cannot be read.
+pub async fn service(
+    clients: &Clients,
+    settings: &Settings,
+    access_keys: Vec<AccessKey>,
+    host: String,
+) -> Result<Service, Error> {
+    let stages = StageQueues::new(clients, settings.stages.clone());
+    let archive = (!settings.archive_bucket.is_empty()).then(|| {
+        let bucket = &settings.archive_bucket;
+        let clock = Arc::new(SystemClock);
+        Arc::new(EventBucket::new(clients, bucket, stages.clone(), clock))
+    });
+    let ports = ports(clients, settings, stages, archive.clone()).await?;
+    let sns = Arc::new(SnsPublisher::new(clients, settings));
+    let settings = crate::Settings {
+        account_id: settings.account.clone(),
+        region: settings.region.clone(),
+        access_keys,
+        hosts: vec![host],
+        ..crate::Settings::default()
+    };
+    let service = Service::new(ports, settings).with_sns(sns);
+    Ok(match archive {
+        Some(archive) => service.remembering(archive),
+        None => service,
+    })
+}
+
+async fn ports(
+    clients: &Clients,
+    settings: &Settings,
+    stages: StageQueues,
+    archive: Option<Arc<EventBucket>>,
+) -> Result<Ports, Error> {
+    let rules = Arc::new(DynamoRules::new(clients, &settings.table));
+    let queues = Arc::new(Queues::new(clients, &settings.queue_prefix));
+    let dead_letters = DynamoDeadLetters::new(clients, &settings.table, settings.dead_letter_days)
+        .with_stages(stages.clone());
+    let document = Document(Secret::new(clients, &settings.signing_secret));
+    let signing = SigningSettings {
+        mns: true,
+        webhooks: true,
+        certificate_base: format!("{}/certs/", settings.certificates_url),
+    };
+    let signing = Signing::open(&document, Arc::new(SystemClock), signing).await?;
+    let guard = AddressGuard::allowing(settings.allow_endpoints.clone());
+    let (decoding, extras) = carillon_ingest::cloud::choices(clients, settings)?;
+    // What is published here is accepted here, and kept like what comes by ingest.
+    let accepting: Arc<dyn StageSender> = match archive {
+        Some(archive) => archive,
+        None => Arc::new(stages),
+    };
+    Ok(Ports {
+        publisher: Arc::new(DirectPublish {
+            stages: accepting,
+            snapshots: Arc::new(SnapshotCache::new(rules.clone())),
+            clock: Arc::new(SystemClock),
+            settings: decoding,
+            extras,
+        }),
+        rules,
+        queues: queues.clone(),
+        sender: queues.clone(),
+        consumer: queues,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom::default()),
+        // Attempts are lines of the deliver function's log: CloudWatch Logs Insights reads them.
+        attempts: None,
+        dead_letters: Some(Arc::new(dead_letters)),
+        certificates: None,
+        metrics: Vec::new(),
+        marks: Some(Arc::new(DynamoMarks::new(clients, &settings.table))),
+        webhook_secrets: Some(Arc::new(move |subscription| {
+            let keys = signing.keys(subscription)?;
+            Some(WebhookSecrets {
+                secret: keys.secrets.into_iter().next()?,
+                public_key: keys.public_keys.into_iter().next()?,
+            })
+        })),
+        url_check: Some(Arc::new(move |url| {
+            let url = PushUrl::parse(url).map_err(|error| error.to_string())?;
+            guard.check_url(&url).map_err(|error| error.to_string())
+        })),
+    })
+}
