@@ -1,14 +1,14 @@
 //! Writing a commit.
 
-use super::item::{Write, key, writes};
+use super::item::{Write, key, text, writes};
 use super::{DynamoRules, Head, Item, MAX_ACTIONS, explain_dynamo};
-use crate::world::SystemRandom;
+use crate::world::{SystemClock, SystemRandom};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, DeleteRequest, Put, TransactWriteItem, Update,
     WriteRequest,
 };
-use carillon_core::ports::{Change, CommitError, Random, StoreError};
+use carillon_core::ports::{Change, Clock, CommitError, Random, StoreError};
 use std::time::Duration;
 
 /// Most bytes of records in one transaction: DynamoDB takes 4 MB, and counts keys and names of its own.
@@ -16,6 +16,8 @@ const MAX_BYTES: usize = 3 * 1024 * 1024;
 /// Most bytes of one record, and of the changes in one item of a journal. DynamoDB takes 400 KB; a journal keeps JSON
 /// within JSON, whose quotes double at worst.
 const MAX_PART: usize = 180 * 1024;
+/// Seconds that the receipt of a commit is kept: far longer than anybody tries to learn whether a commit stands.
+const RECEIPT_KEPT: i64 = 86_400;
 /// How often a commit that met another one in flight is tried again before it gives up.
 const TRIES: u32 = 8;
 
@@ -41,8 +43,8 @@ impl DynamoRules {
         }
         let random = SystemRandom::default();
         let token = format!("{:016x}{:016x}", random.draw(), random.draw());
-        let small =
-            writes.len() < MAX_ACTIONS && writes.iter().map(Write::len).sum::<usize>() <= MAX_BYTES;
+        let small = writes.len() <= MAX_ACTIONS - 2
+            && writes.iter().map(Write::len).sum::<usize>() <= MAX_BYTES;
         let parts = if small {
             Vec::new()
         } else {
@@ -87,7 +89,7 @@ impl DynamoRules {
         let mut last = StoreError(String::new());
         for attempt in 0..TRIES {
             let head = self.head().await?;
-            if head.by == token {
+            if attempt > 0 && self.stands(&head, new, token).await? {
                 return Ok(new);
             }
             if head.version != expected {
@@ -96,7 +98,10 @@ impl DynamoRules {
             if let Some(pending) = &head.journal {
                 self.write_out(pending, head.version).await?;
             }
-            let mut items = vec![self.head_action(&head, token, journal)];
+            let mut items = vec![
+                self.head_action(&head, token, journal),
+                self.receipt(new, token),
+            ];
             items.extend(actions.iter().cloned());
             let sent = self
                 .client
@@ -114,13 +119,46 @@ impl DynamoRules {
             .await;
         }
         let head = self.head().await?;
-        if head.by == token {
+        if self.stands(&head, new, token).await? {
             return Ok(new);
         }
         if head.version != expected {
             return Err(CommitError::Moved(head.version));
         }
         Err(last.into())
+    }
+
+    /// Whether the commit of this token made the version `new`: the version item says so, or, where others have
+    /// committed since, the receipt.
+    async fn stands(&self, head: &Head, new: u64, token: &str) -> Result<bool, StoreError> {
+        if head.version <= new {
+            return Ok(head.by == token);
+        }
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(receipt_key(new)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| self.failed("reading a receipt", &explain_dynamo(&error)))?;
+        let item = answer.item.unwrap_or_default();
+        Ok(text(&item, "by") == Some(token))
+    }
+
+    /// The item that tells for a day who made a version.
+    fn receipt(&self, version: u64, token: &str) -> TransactWriteItem {
+        let expires = SystemClock.now().as_millis().div_euclid(1000) + RECEIPT_KEPT;
+        let mut item = receipt_key(version);
+        item.insert("by".to_owned(), AttributeValue::S(token.to_owned()));
+        item.insert("expires".to_owned(), AttributeValue::N(expires.to_string()));
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .build()
+            .expect("table and item are set above");
+        TransactWriteItem::builder().put(put).build()
     }
 
     fn head_action(&self, head: &Head, token: &str, journal: Option<&str>) -> TransactWriteItem {
@@ -313,6 +351,10 @@ fn split(writes: &[Write], most: usize, bytes: usize) -> Vec<&[Write]> {
         runs.push(&writes[from..]);
     }
     runs
+}
+
+fn receipt_key(version: u64) -> Item {
+    key("version", &format!("commit#{version:020}"))
 }
 
 fn number(value: u64) -> AttributeValue {

@@ -7,6 +7,7 @@
 //! | pk | sk | further attributes |
 //! |---|---|---|
 //! | `version` | `version` | `v`: the version; `by`: token of the commit that made it; `journal`: see below |
+//! | `version` | `commit#<version>` | `by`: the same token, for a day: who lost the answer to a commit learns from it whether it stands |
 //! | `rules` | `<product>#<name>` | `doc`: the record as JSON; `v`: version it was written at |
 //! | `topics` | `<name>` | the same |
 //! | `subscriptions` | `<topic>#<name>` | the same |
@@ -14,8 +15,8 @@
 //!
 //! # Commits
 //!
-//! A commit is one `TransactWriteItems`: the version item, on the condition that it still has the expected version, and
-//! one action for each change. DynamoDB takes [`MAX_ACTIONS`] actions and 4 MB in a transaction. A larger commit is
+//! A commit is one `TransactWriteItems`: the version item, on the condition that it still has the expected version, its
+//! receipt, and one action for each change. DynamoDB takes [`MAX_ACTIONS`] actions and 4 MB in a transaction. A larger commit is
 //! first written whole to a journal; the transaction then only moves the version and names the journal, and from that
 //! moment the commit stands. Whoever reads lays the journal over what it reads; whoever commits next first writes the
 //! journal out to the records, in transactions that each demand that this journal is still the pending one, so that a
@@ -32,7 +33,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use carillon_core::ports::{Change, CommitError, Records, RuleStore, StoreError};
 use std::collections::HashMap;
 
-/// Most actions of a `TransactWriteItems` (DynamoDB quotas); one of them is the version item.
+/// Most actions of a `TransactWriteItems` (DynamoDB quotas); two of them are the version item and the receipt.
 pub const MAX_ACTIONS: usize = 100;
 
 /// The rules table.
