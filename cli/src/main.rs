@@ -7,6 +7,7 @@
 //! | [`commands`] | commands that talk to a running service |
 //! | [`offline`] | commands that need no service: match, explain, check, preview |
 //! | [`invoke`] | one stage on one sample event |
+//! | [`stack`] | commands over a stack on AWS |
 //! | [`mod@bench`] | figures of this machine |
 //! | [`client`] | the HTTP doors of the service, from outside |
 //!
@@ -20,6 +21,7 @@ mod failure;
 mod invoke;
 mod offline;
 mod output;
+mod stack;
 mod up;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +54,8 @@ enum Command {
     Tail(commands::tail::Tail),
     Send(commands::send::SendArgs),
     Replay(commands::replay::Replay),
+    Bucket(stack::BucketArgs),
+    Console(stack::ConsoleArgs),
     Invoke(invoke::InvokeArgs),
     Match(offline::MatchArgs),
     Check(offline::CheckArgs),
@@ -83,6 +87,8 @@ impl Command {
             Command::Account(args) => args.run(),
             Command::NetworkAccess(args) => args.run(),
             Command::Man(args) => args.run(),
+            Command::Bucket(args) => args.run(),
+            Command::Console(args) => args.run(),
             Command::Match(args) => args.run(),
             Command::Check(args) => args.run(),
             Command::Explain(args) => args.run(),

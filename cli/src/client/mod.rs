@@ -23,6 +23,10 @@ pub(crate) struct ServiceArgs {
         global = true
     )]
     endpoint: String,
+    /// Talk to this stack on AWS instead: its address stands in its outputs, and requests are signed with your AWS
+    /// credentials where AWS checks who asks.
+    #[arg(long, value_name = "NAME", global = true)]
+    stack: Option<String>,
     /// Id of the access key, when the service wants signed requests.
     #[arg(
         long,
@@ -61,18 +65,28 @@ impl ServiceArgs {
                 ));
             }
         };
-        Client::new(&self.endpoint, keys)
+        match &self.stack {
+            Some(stack) => crate::stack::client(stack, keys),
+            None => Client::new(&self.endpoint, keys),
+        }
     }
 }
 
 /// Most bytes of an answer.
 const LARGEST_ANSWER: u64 = 256 * 1024 * 1024;
+/// The headers that another door than Carillon's own wants, by method, URL, headers and body.
+pub(crate) type SignAlso = Box<
+    dyn Fn(&str, &str, &[(&'static str, String)], &[u8]) -> Result<Vec<(String, String)>, Failure>
+        + Send
+        + Sync,
+>;
 
 /// A client of one service.
 pub(crate) struct Client {
     base: String,
     host: String,
     keys: Option<Keys>,
+    sign_also: Option<SignAlso>,
     agent: ureq::Agent,
 }
 
@@ -104,8 +118,18 @@ impl Client {
             base: endpoint.trim_end_matches('/').to_owned(),
             host,
             keys,
+            sign_also: None,
             agent: config.into(),
         })
+    }
+
+    /// The same client, for a door that AWS guards.
+    #[cfg(feature = "aws")]
+    pub(crate) fn signing(self, sign: SignAlso) -> Self {
+        Client {
+            sign_also: Some(sign),
+            ..self
+        }
     }
 
     /// Performs a management action; gives its `Data`.
@@ -183,12 +207,18 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
+        if let Some(sign) = &self.sign_also {
+            let url = format!("{}{target}", self.base);
+            for (name, value) in sign(method, &url, headers, &body)? {
+                request = request.header(name, value);
+            }
+        }
         let request = request
             .body(body)
             .map_err(|error| Failure::Unusable(format!("the request cannot be made: {error}")))?;
         let mut response: Response<ureq::Body> = self.agent.run(request).map_err(|error| {
             Failure::Unusable(format!(
-                "no service at {}: {error}; start one with `carillon up`, or name another with --endpoint",
+                "no service at {}: {error}; start one with `carillon up`, or name another with --endpoint or --stack",
                 self.base
             ))
         })?;

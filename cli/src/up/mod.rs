@@ -2,7 +2,7 @@
 
 mod choices;
 mod object_store;
-mod server;
+pub(crate) mod server;
 mod service;
 mod settings;
 
@@ -221,7 +221,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// Logs go to stderr; `RUST_LOG` chooses what of them.
-fn logging() {
+pub(crate) fn logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -233,7 +233,7 @@ fn logging() {
 }
 
 /// Ends when the process is asked to stop: by Ctrl-C, or by SIGTERM as service managers send it.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let failed =
         |error: std::io::Error| Failure::Unusable(format!("cannot listen for signals: {error}"));
     #[cfg(unix)]

@@ -124,7 +124,7 @@ fn stopping(queue: bool) -> String {
 }
 
 /// Serves until `stopped`, then lets requests under way finish.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
