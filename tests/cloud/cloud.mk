@@ -9,7 +9,7 @@ CLOUD_OUT := target/$(if $(filter dev,$(CLOUD_PROFILE)),debug,$(CLOUD_PROFILE))
 STACK ?= carillon
 PARAMETERS ?=
 
-.PHONY: test-cloud deploy template-checks functions lint-cloud
+.PHONY: test-cloud deploy template-checks functions lint-cloud invoke cold-start
 
 $(CLOUD_VENV)/emulator/.installed: tests/cloud/requirements-emulator.txt
 	$(PYTHON) -m venv $(CLOUD_VENV)/emulator
@@ -22,6 +22,11 @@ $(CLOUD_VENV)/sam/.installed: tests/cloud/requirements-sam.txt
 	$(CLOUD_VENV)/sam/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
+$(CLOUD_VENV)/security/.installed: tests/cloud/requirements-security.txt
+	$(PYTHON) -m venv $(CLOUD_VENV)/security
+	$(CLOUD_VENV)/security/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 functions: ## the four functions, each as target/lambda/<name>/bootstrap
 	$(CARGO) build --locked --profile $(CLOUD_PROFILE) --bins \
 		$(foreach f,$(CLOUD_FUNCTIONS),-p carillon-$(f)) --features $(CLOUD_FEATURES)
@@ -30,8 +35,9 @@ functions: ## the four functions, each as target/lambda/<name>/bootstrap
 		strip -o target/lambda/carillon-$$f/bootstrap $(CLOUD_OUT)/carillon-$$f || exit 1; \
 	done
 
-template-checks: $(CLOUD_VENV)/sam/.installed $(CLOUD_VENV)/emulator/.installed ## template.yaml by cfn-lint, sam validate and our own rules
+template-checks: $(CLOUD_VENV)/sam/.installed $(CLOUD_VENV)/emulator/.installed $(CLOUD_VENV)/security/.installed ## template.yaml by cfn-lint, sam validate, a security linter and our own rules
 	$(CLOUD_VENV)/emulator/bin/python tests/cloud/check_template.py
+	$(CLOUD_VENV)/sam/bin/python tests/cloud/check_security.py $(CLOUD_VENV)/security/bin/checkov
 	$(CLOUD_VENV)/sam/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(CLOUD_VENV)/sam/bin/sam validate --lint --template-file template.yaml
 
@@ -39,6 +45,16 @@ test-cloud: functions template-checks $(SDK)/installed ## the real template on a
 	$(CLOUD_VENV)/emulator/bin/python tests/cloud/run.py \
 		--emulator $(CLOUD_VENV)/emulator/bin/ministack --sam $(CLOUD_VENV)/sam/bin/sam \
 		--sdk $(SDK)/bin/python
+
+invoke: functions $(CLOUD_VENV)/sam/.installed ## every sample event through its function, under the runtime interface emulator
+	$(CARGO) build --locked --quiet -p carillon-aws --example local_aws
+	$(CLOUD_VENV)/sam/bin/python tests/cloud/invoke.py \
+		$$(ls $(CLOUD_VENV)/sam/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-$$(uname -m))
+
+cold-start: CLOUD_PROFILE := release
+cold-start: functions ## exec to first poll of each function, beside an empty one
+	$(CARGO) build --locked --release -p carillon-aws --features lambda --example empty_function --example cold_start
+	target/release/examples/cold_start target/release/examples/empty_function target/lambda/carillon-*/bootstrap
 
 lint-cloud: ## lints of what only the functions compile
 	$(CARGO) clippy --locked --all-targets --quiet -p carillon-aws $(foreach f,$(CLOUD_FUNCTIONS),-p carillon-$(f)) \
