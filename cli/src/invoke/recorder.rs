@@ -192,7 +192,7 @@ impl SnsTopics for Recorder {
                     .map(|(name, value)| (name.to_owned(), value.into()))
                     .collect();
                 seen.published.push(json!({
-                    "topic": topic.as_str(), "attributes": attributes, "body": sent.body,
+                    "topic": topic.as_str(), "attributes": attributes, "body": sent.body, "line": sent.line,
                 }));
                 Ok(String::new())
             })

@@ -38,6 +38,7 @@ pub(crate) async fn attempt(
             };
             SnsMessage {
                 body: body::render(&push),
+                line: line(notification),
                 attributes: attributes(notification),
                 group: None,
             }
@@ -58,6 +59,21 @@ pub(crate) async fn attempt(
             )
         })
         .collect()
+}
+
+/// What happened, in a line: a storage event's body is Base64, which is nothing to read in a mail.
+fn line(notification: &Notification) -> String {
+    let resource = match notification.resource.as_str() {
+        "" => String::new(),
+        resource => format!(" {resource}"),
+    };
+    format!(
+        "{} {}{resource} (rule {}, {})",
+        notification.product,
+        notification.event_type,
+        notification.rule,
+        notification.published.to_iso()
+    )
 }
 
 /// What filter policies can ask for: the body of a storage event is Base64, which no policy looks into. Fewer than ten,

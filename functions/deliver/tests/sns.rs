@@ -67,6 +67,10 @@ async fn all_that_goes_to_one_topic_goes_in_one_call_with_what_filter_policies_a
     };
     assert_eq!((topic.as_str(), messages.len()), (ARN, 3));
     assert_eq!(messages[0].body, delivery("mail", 1).notification.body);
+    assert_eq!(
+        messages[0].line,
+        "oss ObjectCreated:PutObject photos/cat.jpg (rule thumbnails, 2023-11-14T22:13:20.000Z)"
+    );
     let want = [
         ("product", "oss"),
         ("eventType", "ObjectCreated:PutObject"),

@@ -317,6 +317,27 @@ async fn the_same_event_on_the_same_topic_has_the_same_message_id_and_names_its_
 }
 
 #[tokio::test]
+async fn a_change_of_rules_is_in_force_with_the_next_batch_though_the_clock_stands() {
+    let world = Arc::new(world());
+    // One process: what it holds of the rules outlives the batch.
+    let ports = ports(&world);
+    let created = [event("ObjectCreated:PutObject", "movie/a.avi")];
+    handle(&ports, &[record("r1", &created)]).await;
+    assert_eq!(told(&world)[0].0, "films");
+    world.sent.lock().unwrap().clear();
+    {
+        let mut records = world.records.lock().unwrap();
+        records.version += 1;
+        records.rules.retain(|rule| rule.name.as_str() != "films");
+    }
+    handle(&ports, &[record("r2", &created)]).await;
+    let told = told(&world);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].0, "DefaultEnRule");
+    assert_eq!(deliveries(&world)[0].version, 8);
+}
+
+#[tokio::test]
 async fn an_unreadable_record_is_a_dead_letter_with_its_reason_and_loses_nothing_else() {
     let world = Arc::new(world());
     let broken = |id: &str, body: &str| QueueRecord {

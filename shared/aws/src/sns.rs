@@ -61,7 +61,9 @@ impl SnsPublisher {
         let entries = messages.iter().enumerate().map(|(id, message)| {
             let mut entry = PublishBatchRequestEntry::builder()
                 .id(id.to_string())
-                .message(&message.body)
+                .message(structured(message))
+                .message_structure("json")
+                .set_subject(subject(&message.line))
                 .set_message_group_id(message.group.clone());
             for (name, value) in &message.attributes {
                 let value = MessageAttributeValue::builder()
@@ -183,13 +185,30 @@ impl SnsTopics for SnsPublisher {
     }
 }
 
+/// The message as SNS takes one that differs by protocol (SNS Publish: `MessageStructure`): people get the line, programs
+/// the body.
+fn structured(message: &SnsMessage) -> String {
+    if message.line.is_empty() {
+        return serde_json::json!({ "default": message.body }).to_string();
+    }
+    let (body, line) = (&message.body, &message.line);
+    serde_json::json!({ "default": body, "email": line, "sms": line }).to_string()
+}
+
+/// A mail's subject: below 100 characters, ASCII, no control characters (SNS Publish: `Subject`).
+fn subject(line: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_graphic() { c } else { ' ' };
+    let subject: String = line.chars().map(plain).take(99).collect();
+    Some(subject.trim().to_owned()).filter(|subject| !subject.is_empty())
+}
+
 /// Bytes that count for SNS's bound.
 fn size(message: &SnsMessage) -> usize {
     let attributes = message.attributes.iter();
     let attributes: usize = attributes
         .map(|(name, value)| name.len() + value.len() + "String".len())
         .sum();
-    message.body.len() + attributes
+    structured(message).len() + message.line.len() + attributes
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ fn topic() -> SnsTopic {
 fn message(body: &str) -> SnsMessage {
     SnsMessage {
         body: body.to_owned(),
+        line: "something happened to ä".to_owned(),
         attributes: vec![("eventType", "ObjectCreated:PutObject".to_owned())],
         group: None,
     }
@@ -49,7 +50,12 @@ async fn ten_go_in_a_request_with_their_attributes() {
     let first = &state.published[0];
     assert_eq!(first["TopicArn"], ARN);
     let entry = "PublishBatchRequestEntries.member.1";
-    assert_eq!(first[&format!("{entry}.Message")], "0");
+    assert_eq!(
+        first[&format!("{entry}.Message")],
+        r#"{"default":"0","email":"something happened to ä","sms":"something happened to ä"}"#
+    );
+    assert_eq!(first[&format!("{entry}.MessageStructure")], "json");
+    assert_eq!(first[&format!("{entry}.Subject")], "something happened to");
     let attribute = format!("{entry}.MessageAttributes.entry.1");
     assert_eq!(first[&format!("{attribute}.Name")], "eventType");
     assert_eq!(
@@ -93,7 +99,7 @@ async fn a_request_that_is_refused_for_one_message_is_made_anew_for_each() {
         let bodies: Vec<&String> = (1..)
             .map_while(|n| fields.get(&format!("PublishBatchRequestEntries.member.{n}.Message")))
             .collect();
-        if bodies.iter().any(|body| *body == "bad") {
+        if bodies.iter().any(|body| body.contains("\"bad\"")) {
             return (
                 400,
                 "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>bad</Message></Error></ErrorResponse>"

@@ -7,6 +7,8 @@ use crate::topic::SnsTopic;
 pub struct SnsMessage {
     /// The body, exactly.
     pub body: String,
+    /// The same for people: subscribers by mail and SMS are sent this line in the body's place.
+    pub line: String,
     /// Message attributes of type `String`, which filter policies of subscriptions can ask for; none is empty.
     pub attributes: Vec<(&'static str, String)>,
     /// Fair-queue group of standard queues that subscribe (SNS Publish: `MessageGroupId`).
