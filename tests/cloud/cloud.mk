@@ -9,7 +9,7 @@ CLOUD_OUT := target/$(if $(filter dev,$(CLOUD_PROFILE)),debug,$(CLOUD_PROFILE))
 STACK ?= carillon
 PARAMETERS ?=
 
-.PHONY: test-cloud deploy template-checks functions lint-cloud invoke cold-start
+.PHONY: test-cloud deploy template-checks functions lint-cloud unit-cloud invoke cold-start
 
 $(CLOUD_VENV)/emulator/.installed: tests/cloud/requirements-emulator.txt
 	$(PYTHON) -m venv $(CLOUD_VENV)/emulator
@@ -45,6 +45,10 @@ test-cloud: functions template-checks $(SDK)/installed ## the real template on a
 	$(CLOUD_VENV)/emulator/bin/python tests/cloud/run.py \
 		--emulator $(CLOUD_VENV)/emulator/bin/ministack --sam $(CLOUD_VENV)/sam/bin/sam \
 		--sdk $(SDK)/bin/python
+
+unit-cloud: ## tests of what only builds with the AWS SDK have: the cost table, the commands over a stack
+	$(CARGO) test --locked --quiet -p carillon-tests --features aws --test cost
+	$(CARGO) test --locked --quiet -p carillon --features aws --bin carillon --test stack
 
 invoke: functions $(CLOUD_VENV)/sam/.installed ## every sample event through its function, under the runtime interface emulator
 	$(CARGO) build --locked --quiet -p carillon-aws --example local_aws

@@ -9,7 +9,7 @@ mod bucket;
 mod console;
 #[cfg(feature = "aws")]
 mod deployed;
-#[cfg(any(feature = "aws", test))]
+#[cfg(feature = "aws")]
 mod notification;
 #[cfg(feature = "aws")]
 mod s3;

@@ -6,8 +6,7 @@ use crate::throttle::Throttle;
 use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
     AttemptQuery, Certificates, Clock, DeadLetterAdmin, EventArchive, Marks, MemoryMarks,
-    MetricsText, Publisher, QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore,
-    SnsTopics,
+    MetricsText, Publisher, QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore, SnsTopics,
 };
 use carillon_core::ruleset::{Overlap, SnapshotCache};
 use carillon_core::topic::Subscription;
