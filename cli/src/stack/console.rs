@@ -20,9 +20,6 @@ pub(super) fn run(args: &ConsoleArgs) -> Outcome {
     let clients = access.operator.clients();
     up::runtime()?.block_on(async {
         let stop = up::stop_signal()?;
-        let ports = carillon_manage::cloud::ports(&clients, &settings)
-            .await
-            .map_err(|error| Failure::Unusable(format!("stack {:?}: {error}", args.stack)))?;
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
         let taken = |error: std::io::Error| {
             Failure::Unusable(format!(
@@ -32,13 +29,10 @@ pub(super) fn run(args: &ConsoleArgs) -> Outcome {
         let listener = TcpListener::bind(wanted).await.map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;
         // No keys: it answers this machine alone, and each of its users is the operator.
-        let service = carillon_manage::cloud::service(
-            ports,
-            &clients,
-            &settings,
-            Vec::new(),
-            address.to_string(),
-        );
+        let host = address.to_string();
+        let service = carillon_manage::cloud::service(&clients, &settings, Vec::new(), host)
+            .await
+            .map_err(|error| Failure::Unusable(format!("stack {:?}: {error}", args.stack)))?;
         let router = carillon_manage::router(Arc::new(service));
         let (stopper, stopped) = watch::channel(false);
         let serving = tokio::spawn(up::server::serve(listener, router, stopped));
@@ -79,6 +73,9 @@ fn settings(stack: &Deployed, region: &str) -> Result<Settings, Failure> {
     ];
     for (variable, parameter) in parameters {
         held.push((variable, stack.parameter(parameter).to_owned()));
+    }
+    if let Ok(bucket) = stack.output("EventBucketName") {
+        held.push(("CARILLON_ARCHIVE_BUCKET", bucket.to_owned()));
     }
     // The template writes the same; a stack of an older release has no such parameters.
     if !stack.parameter("DeltaSize").is_empty() {
