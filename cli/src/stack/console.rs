@@ -35,7 +35,13 @@ pub(super) fn run(args: &ConsoleArgs) -> Outcome {
             .map_err(|error| Failure::Unusable(format!("stack {:?}: {error}", args.stack)))?;
         let router = carillon_manage::router(Arc::new(service));
         let (stopper, stopped) = watch::channel(false);
-        let serving = tokio::spawn(up::server::serve(listener, router, stopped));
+        let serving = tokio::spawn(up::server::serve(
+            listener,
+            router,
+            up::server::Bounds::default(),
+            Arc::default(),
+            stopped,
+        ));
         say!("listening on http://{address}");
         say!(
             "stack {} in {}, as you; Ctrl-C ends it",
