@@ -8,12 +8,12 @@ use carillon_aws::{
     CertificateShelf, Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, EventBucket, Queues,
     Secret, Settings, StageQueues, SystemClock, SystemRandom,
 };
-use carillon_core::ports::{StageSender, StoreError, WebhookKeys};
+use carillon_core::ports::{SigningKeys, StageSender, StoreError};
 use carillon_core::push::guard::{AddressGuard, PushUrl};
 use carillon_core::ruleset::SnapshotCache;
-use carillon_deliver::signing::{KeyStore, Signing, SigningSettings};
+use carillon_deliver::signing::{CertificatePlace, KeyRing, KeyStore, Signing, SigningSettings};
 use carillon_ingest::DirectPublish;
-use carillon_manage::{AccessKey, Ports, Role, Service, WebhookSecrets};
+use carillon_manage::{AccessKey, Ports, Role, Service};
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -32,8 +32,22 @@ impl KeyStore for Document {
         self.0.create(document).await
     }
 
-    async fn replace(&self, document: &str) -> Result<(), StoreError> {
-        self.0.write(document).await
+    async fn replace(&self, held: &str, document: &str) -> Result<bool, StoreError> {
+        self.0.replace(held, document).await
+    }
+}
+
+/// The shelf that the world's function serves from.
+struct Shelf(CertificateShelf);
+
+#[async_trait::async_trait]
+impl CertificatePlace for Shelf {
+    async fn put(&self, file: &str, pem: &str) -> Result<(), StoreError> {
+        self.0.put(file, pem).await
+    }
+
+    async fn remove(&self, file: &str) -> Result<(), StoreError> {
+        self.0.remove(file).await
     }
 }
 
@@ -71,6 +85,7 @@ async fn main() -> Result<(), Error> {
         Arc::new(EventBucket::new(&clients, bucket, stages.clone(), clock))
     });
     let ports = ports(&clients, &settings, stages, archive.clone()).await?;
+    let signing_keys = &signing_keys(&clients, &settings).await?;
     let router = OnceCell::new();
     let (router, ports, keys, settings, archive) = (&router, &ports, &keys, &settings, &archive);
     serve_url(|host, request| async move {
@@ -88,7 +103,7 @@ async fn main() -> Result<(), Error> {
                 Some(archive) => service.remembering(archive.clone()),
                 None => service,
             };
-            carillon_manage::router(Arc::new(service))
+            carillon_manage::router(Arc::new(service.turning_keys_over(signing_keys.clone())))
         };
         let router = router.get_or_init(make).await;
         answer(router.clone(), request).await
@@ -106,13 +121,6 @@ async fn ports(
     let queues = Arc::new(Queues::new(clients, &settings.queue_prefix));
     let dead_letters = DynamoDeadLetters::new(clients, &settings.table, settings.dead_letter_days)
         .with_stages(stages.clone());
-    let document = Document(Secret::new(clients, &settings.signing_secret));
-    let signing = SigningSettings {
-        mns: true,
-        webhooks: true,
-        certificate_base: format!("{}/certs/", settings.certificates_url),
-    };
-    let signing = Signing::open(&document, Arc::new(SystemClock), signing).await?;
     let guard = AddressGuard::allowing(settings.allow_endpoints.clone());
     let (decoding, extras) = carillon_ingest::cloud::choices(clients, settings)?;
     // What is published here is accepted here, and kept like what comes by ingest.
@@ -140,18 +148,29 @@ async fn ports(
         certificates: None,
         metrics: Vec::new(),
         marks: Some(Arc::new(DynamoMarks::new(clients, &settings.table))),
-        webhook_secrets: Some(Arc::new(move |subscription| {
-            let keys = signing.keys(subscription)?;
-            Some(WebhookSecrets {
-                secret: keys.secrets.into_iter().next()?,
-                public_key: keys.public_keys.into_iter().next()?,
-            })
-        })),
+        webhook_secrets: None,
         url_check: Some(Arc::new(move |url| {
             let url = PushUrl::parse(url).map_err(|error| error.to_string())?;
             guard.check_url(&url).map_err(|error| error.to_string())
         })),
     })
+}
+
+/// The keys that the deliver stage signs with: whatever is turned over here it sees within half a minute.
+async fn signing_keys(
+    clients: &Clients,
+    settings: &Settings,
+) -> Result<Arc<dyn SigningKeys>, Error> {
+    let document = Arc::new(Document(Secret::new(clients, &settings.signing_secret)));
+    let signing = SigningSettings {
+        mns: true,
+        webhooks: true,
+        certificate_base: format!("{}/certs/", settings.certificates_url),
+    };
+    let signing = Signing::open(&*document, Arc::new(SystemClock), signing).await?;
+    let shelf = Shelf(CertificateShelf::new(clients, &settings.table));
+    let ring = KeyRing::new(Arc::new(signing), document, Some(Arc::new(shelf)));
+    Ok(Arc::new(ring))
 }
 
 async fn access_keys(clients: &Clients, settings: &Settings) -> Result<Vec<AccessKey>, Error> {

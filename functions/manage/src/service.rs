@@ -6,7 +6,7 @@ use crate::throttle::Throttle;
 use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
     AttemptQuery, Certificates, Clock, DeadLetterAdmin, EventArchive, Marks, MemoryMarks,
-    MetricsText, Publisher, QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore,
+    MetricsText, Publisher, QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore, SigningKeys,
 };
 use carillon_core::ruleset::{Overlap, SnapshotCache};
 use carillon_core::topic::Subscription;
@@ -209,6 +209,8 @@ pub struct Service {
     pub(crate) archive: Option<Arc<dyn EventArchive>>,
     /// The rules as events are judged by them; loaded when first asked for.
     pub(crate) snapshots: SnapshotCache,
+    /// See [`Service::turning_keys_over`].
+    pub(crate) signing_keys: Option<Arc<dyn SigningKeys>>,
     /// Rules, topics and subscriptions as this process knows them.
     pub(crate) ledger: Ledger,
     /// Nonces seen within the clock window, so that a replayed request is refused, and tokens of requests that succeeded.
@@ -237,6 +239,7 @@ impl Service {
             decode: None,
             archive: None,
             snapshots: SnapshotCache::new(ports.rules.clone()),
+            signing_keys: None,
             ports,
             settings,
         }
@@ -253,6 +256,14 @@ impl Service {
     #[must_use]
     pub fn remembering(mut self, archive: Arc<dyn EventArchive>) -> Self {
         self.archive = Some(archive);
+        self
+    }
+
+    /// Lets an operator list, rotate and retire the keys that sign pushes, and shows the keys of subscriptions as these
+    /// have them; [`Ports::webhook_secrets`] is not asked then.
+    #[must_use]
+    pub fn turning_keys_over(mut self, keys: Arc<dyn SigningKeys>) -> Self {
+        self.signing_keys = Some(keys);
         self
     }
 
