@@ -38,6 +38,11 @@ const COMMANDS: &[(&str, &str, i32)] = &[
     ),
     ("GetSubscriptionAttributes", "subscription show mine s", 0),
     ("ListSubscriptionByTopic", "subscription list mine", 0),
+    ("RotateWebhookSecret", "key rotate-secret mine s", 0),
+    ("RetireWebhookSecret", "key retire-secret mine s", 0),
+    ("ListSigningKeys", "key list", 0),
+    ("RotateSigningKey", "key rotate webhooks", 0),
+    ("RetireSigningKey", "key retire webhooks-1", 0),
     ("Unsubscribe", "subscription delete mine s", 0),
     ("DeleteTopic", "topic delete mine", 0),
     (

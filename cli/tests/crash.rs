@@ -143,7 +143,13 @@ fn a_service_killed_at_any_moment_loses_nothing_and_repeats_little() {
                     })
                 })
                 .collect();
-            scope.spawn(|| while !over.load(Ordering::SeqCst) && consume().is_some() {});
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    if consume().is_none() {
+                        break;
+                    }
+                }
+            });
             // Some kills come before the first answer, others in the middle of the work.
             std::thread::sleep(Duration::from_millis(draws.below(400)));
             service.kill();

@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod completions;
 pub(crate) mod dead_letter;
 pub(crate) mod delivery;
+pub(crate) mod key;
 pub(crate) mod man;
 pub(crate) mod queue;
 pub(crate) mod replay;

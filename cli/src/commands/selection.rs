@@ -23,6 +23,9 @@ pub(crate) struct Selection {
     /// That ended so.
     #[arg(long, value_enum)]
     outcome: Option<OutcomeArg>,
+    /// Answered with this HTTP status. For attempts; dead letters do not ask.
+    #[arg(long, value_name = "STATUS")]
+    status: Option<u16>,
     /// Not before this time (ISO 8601).
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -49,6 +52,7 @@ impl Selection {
             OutcomeArg::Retry => "retry".to_owned(),
             OutcomeArg::Hopeless => "hopeless".to_owned(),
         });
+        let status = self.status.map(|status| status.to_string());
         let named = [
             ("MessageId", &self.message_id),
             ("ProductName", &self.product),
@@ -56,6 +60,7 @@ impl Selection {
             ("TopicName", &self.topic),
             ("SubscriptionName", &self.subscription),
             ("Outcome", &outcome),
+            ("StatusCode", &status),
             ("Since", &self.since),
             ("Until", &self.until),
         ];

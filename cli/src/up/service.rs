@@ -2,15 +2,14 @@
 
 use super::{Settings, server};
 use crate::failure::Failure;
-use carillon_core::ports::{BatchOutcome, ObjectMetadata, QueueRecord, Stage, WebhookKeys as _};
+use carillon_core::ports::{BatchOutcome, ObjectMetadata, QueueRecord, Stage};
 use carillon_core::push::guard::{AddressGuard, Cidr, PushUrl};
 use carillon_core::push::outcome::OutcomeSettings;
 use carillon_core::ruleset::SnapshotCache;
 use carillon_deliver::dial::{Dialler, DiallerSettings};
-use carillon_deliver::signing::{FileKeyStore, Signing, SigningSettings};
+use carillon_deliver::signing::{FileKeyStore, KeyRing, Signing, SigningSettings};
 use carillon_embedded::{EventSourceMapping, MappingSettings, Store, SystemClock, SystemRandom};
 use carillon_ingest::DirectPublish;
-use carillon_manage::WebhookSecrets;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -258,8 +257,9 @@ impl Parts {
     ) -> carillon_manage::Service {
         let shared = Arc::new(self.store.clone());
         let guard = self.guard.clone();
-        let signing = self.signing.clone();
         let shared_metrics: Arc<dyn carillon_core::ports::MetricsText> = shared.clone();
+        let document = Arc::new(FileKeyStore::new(&settings.data));
+        let keys = KeyRing::new(self.signing.clone(), document, None);
         let ports = carillon_manage::Ports {
             rules: shared.clone(),
             queues: shared.clone(),
@@ -273,13 +273,7 @@ impl Parts {
             certificates: Some(self.signing.clone()),
             metrics: vec![shared_metrics, connections],
             marks: Some(Arc::new(self.store.clone())),
-            webhook_secrets: Some(Arc::new(move |subscription| {
-                let keys = signing.keys(subscription)?;
-                Some(WebhookSecrets {
-                    secret: keys.secrets.into_iter().next()?,
-                    public_key: keys.public_keys.into_iter().next()?,
-                })
-            })),
+            webhook_secrets: None,
             url_check: Some(Arc::new(move |url| {
                 let url = PushUrl::parse(url).map_err(|error| error.to_string())?;
                 guard.check_url(&url).map_err(|error| error.to_string())
@@ -299,7 +293,7 @@ impl Parts {
             ..carillon_manage::Settings::default()
         };
         let (decoding, clock) = (self.ingest.settings.clone(), self.ingest.clock.clone());
-        let service = carillon_manage::Service::new(ports, own);
+        let service = carillon_manage::Service::new(ports, own).turning_keys_over(Arc::new(keys));
         let service = if settings.keep_events.is_zero() {
             service
         } else {

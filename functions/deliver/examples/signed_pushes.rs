@@ -11,7 +11,7 @@
 mod support;
 
 use carillon_core::event::Timestamp;
-use carillon_core::ports::{Certificates as _, Clock, WebhookKeys as _};
+use carillon_core::ports::{Certificates as _, Clock, SigningKeyKind, WebhookKeys as _};
 use carillon_core::push::guard::AddressGuard;
 use carillon_core::topic::{ContentFormat, Target};
 use carillon_deliver::dial::{Dialler, DiallerSettings};
@@ -54,7 +54,9 @@ async fn main() {
     let mut printed = Vec::new();
     for rotated in [false, true] {
         if rotated {
-            signing.rotate(&store).await.unwrap();
+            for kind in [SigningKeyKind::Mns, SigningKeyKind::Webhooks] {
+                signing.rotate(&store, kind).await.unwrap();
+            }
         }
         for format in [
             ContentFormat::Xml,

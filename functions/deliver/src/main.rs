@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 /// How often the keys are fetched again: a rotation by another process is seen within this time, long before the new key
 /// signs.
-const KEYS_FRESH: Duration = Duration::from_secs(120);
+const KEYS_FRESH: Duration = Duration::from_secs(30);
 
 /// The key document in Secrets Manager.
 struct Document(Secret);
@@ -32,8 +32,8 @@ impl KeyStore for Document {
         self.0.create(document).await
     }
 
-    async fn replace(&self, document: &str) -> Result<(), StoreError> {
-        self.0.write(document).await
+    async fn replace(&self, held: &str, document: &str) -> Result<bool, StoreError> {
+        self.0.replace(held, document).await
     }
 }
 

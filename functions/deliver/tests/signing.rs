@@ -5,10 +5,13 @@
 mod support;
 
 use carillon_core::event::Timestamp;
-use carillon_core::ports::{Certificates as _, PushRequest, WebhookKeys as _};
+use carillon_core::ports::{
+    Certificates as _, KeyError, KeyState, PushRequest, SigningKeyKind, SigningKeys as _,
+    WebhookKeys as _,
+};
 use carillon_core::push::mns::string_to_sign;
 use carillon_core::topic::Subscription;
-use carillon_deliver::signing::{FileKeyStore, KeyStore as _, Signing, SigningSettings};
+use carillon_deliver::signing::{FileKeyStore, KeyRing, KeyStore as _, Signing, SigningSettings};
 use carillon_deliver::{Signer as _, ToSign};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -40,6 +43,12 @@ fn both() -> SigningSettings {
         mns: true,
         webhooks: true,
         certificate_base: "http://127.0.0.1:9324/certs/".into(),
+    }
+}
+
+async fn rotate_both(signing: &Signing, store: &FileKeyStore) {
+    for kind in [SigningKeyKind::Mns, SigningKeyKind::Webhooks] {
+        signing.rotate(store, kind).await.unwrap();
     }
 }
 
@@ -125,7 +134,7 @@ async fn the_reference_library_verifies() {
     let signing = Signing::open(&store, world.clock.clone(), both())
         .await
         .unwrap();
-    signing.rotate(&store).await.unwrap();
+    rotate_both(&signing, &store).await;
     let headers = signed(&signing, &world, &web).await;
     let mut map = http::HeaderMap::new();
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
@@ -256,7 +265,7 @@ async fn rotation_overlaps_and_ends() {
     let old_url = signing.certificate_url().unwrap();
     let old_secret = signing.keys(&web).unwrap().secrets[0].clone();
 
-    signing.rotate(&store).await.unwrap();
+    rotate_both(&signing, &store).await;
     // The old key signs until every process serves the new certificate.
     assert_eq!(signing.certificate_url().unwrap(), old_url);
     assert!(mns_holds(
@@ -297,10 +306,172 @@ async fn rotation_overlaps_and_ends() {
     let other = Signing::open(&store, world.clock.clone(), both())
         .await
         .unwrap();
-    signing.rotate(&store).await.unwrap();
+    rotate_both(&signing, &store).await;
     assert_eq!(other.keys(&web).unwrap().secrets.len(), 1);
     other.reload(&store).await.unwrap();
     assert_eq!(other.keys(&web), signing.keys(&web));
+}
+
+#[tokio::test]
+async fn an_operator_lists_rotates_and_retires() {
+    let scratch = Scratch::new("signing-ring");
+    let store = Arc::new(FileKeyStore::new(&scratch.0));
+    let world = World::new(vec![]);
+    let web = http_subscription("web");
+    let open = || Signing::open(&*store, world.clock.clone(), both());
+    let signing = Arc::new(open().await.unwrap());
+    let ring = KeyRing::new(signing.clone(), store.clone(), None);
+    let states = || async {
+        let keys = ring.list().await.unwrap();
+        let told = keys.iter().map(|key| (key.kind, key.state));
+        (told.collect::<Vec<_>>(), keys)
+    };
+    use KeyState::{Announced, Overlapping};
+    use SigningKeyKind::{Mns, Webhooks};
+    const SIGNING: KeyState = KeyState::Signing;
+    let (told, first) = states().await;
+    assert_eq!(told, [(Mns, SIGNING), (Webhooks, SIGNING)]);
+    assert_eq!(first[0].certificate_url, signing.certificate_url());
+    assert_eq!(
+        (first[0].until, first[1].name.as_str()),
+        (None, "webhooks-1")
+    );
+
+    // What has no successor cannot go, and what is not there cannot either.
+    for name in [&first[0].name, &first[1].name] {
+        assert_eq!(ring.retire(name).await, Err(KeyError::InUse(name.clone())));
+    }
+    let nothing = ring.retire("carillon-0.pem").await;
+    assert_eq!(nothing, Err(KeyError::NotExist("carillon-0.pem".into())));
+
+    // One kind at a time: MNS's receivers follow by themselves, those of webhooks must be told.
+    let secret = signing.keys(&web).unwrap();
+    let made = ring.rotate(Mns).await.unwrap();
+    assert_eq!((made.state, made.until), (Announced, None));
+    assert_ne!(made.name, first[0].name);
+    assert_eq!(signing.keys(&web).unwrap(), secret);
+    let (told, _) = states().await;
+    assert_eq!(
+        told,
+        [(Mns, Announced), (Mns, SIGNING), (Webhooks, SIGNING)]
+    );
+    world.clock.advance(Duration::from_secs(600));
+    let (told, keys) = states().await;
+    assert_eq!(
+        told,
+        [(Mns, SIGNING), (Mns, Overlapping), (Webhooks, SIGNING)]
+    );
+    assert!(keys[1].until.is_some());
+    assert!(
+        signing.pem(&first[0].name).is_some(),
+        "the old certificate is served"
+    );
+
+    // Retired before its time: gone at once, here and after a restart.
+    ring.retire(&first[0].name).await.unwrap();
+    assert!(signing.pem(&first[0].name).is_none());
+    assert!(open().await.unwrap().pem(&first[0].name).is_none());
+
+    // A key that leaks before its successor is announced everywhere: the successor signs at once.
+    let urgent = ring.rotate(Mns).await.unwrap();
+    ring.retire(&made.name).await.unwrap();
+    assert_eq!(signing.certificate_url(), urgent.certificate_url);
+    let (told, _) = states().await;
+    assert_eq!(told, [(Mns, SIGNING), (Webhooks, SIGNING)]);
+    assert!(mns_holds(
+        &signing,
+        &signed(&signing, &world, &web).await,
+        "/hook?x=1"
+    ));
+
+    // All subscriptions' webhook keys: from a secret of their own, so that the old one says nothing of the new.
+    assert_eq!(ring.rotate(Webhooks).await.unwrap().name, "webhooks-2");
+    let both = ring.webhook_keys(&web).await.unwrap().unwrap();
+    assert_eq!(both.secrets[1..], secret.secrets[..]);
+    assert_eq!((both.secrets.len(), both.public_keys.len()), (2, 2));
+    ring.retire("webhooks-1").await.unwrap();
+    assert_eq!(signing.keys(&web).unwrap().secrets, both.secrets[..1]);
+    let text = store.load().await.unwrap().unwrap();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_ne!(document["generations"][0]["master"], document["master"]);
+    assert!(document["generations"][0]["master"].is_string());
+}
+
+#[tokio::test]
+async fn a_subscriptions_own_keys_turn_over_alone() {
+    let scratch = Scratch::new("signing-sub");
+    let world = World::new(vec![]);
+    let store = FileKeyStore::new(&scratch.0);
+    let signing = Signing::open(&store, world.clock.clone(), both())
+        .await
+        .unwrap();
+    let (mut web, other) = (http_subscription("web"), http_subscription("other"));
+    let (old, others) = (signing.keys(&web).unwrap(), signing.keys(&other).unwrap());
+    web.webhook_keys = web.webhook_keys.rotated(world.ports.clock.now());
+    let held = signing.keys(&web).unwrap();
+    assert_eq!(held.secrets[1..], old.secrets[..]);
+    assert_eq!(held.public_keys[1..], old.public_keys[..]);
+    assert_eq!(signing.keys(&other).unwrap(), others);
+    // Both sign, and both hold.
+    let body = delivery("web", 1).notification.body;
+    let headers = signed(&signing, &world, &web).await;
+    let sent = header(&headers, "webhook-signature").unwrap();
+    let of = |scheme: &str| {
+        sent.split(' ')
+            .filter(|one| one.starts_with(scheme))
+            .count()
+    };
+    assert_eq!((of("v1,"), of("v1a,")), (2, 2));
+    for secret in &held.secrets {
+        assert!(webhook_holds(secret, &headers, &body));
+    }
+    // Beside a rotation of all, each of the four.
+    signing
+        .rotate(&store, SigningKeyKind::Webhooks)
+        .await
+        .unwrap();
+    assert_eq!(signing.keys(&web).unwrap().secrets.len(), 4);
+    assert_eq!(signing.keys(&web).unwrap().secrets[2..], held.secrets[..]);
+    world.clock.advance(Duration::from_secs(7 * 86_400));
+    assert_eq!(signing.keys(&web).unwrap().secrets.len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_who_turn_keys_over_at_once_one_is_told_so() {
+    let scratch = Scratch::new("signing-raced");
+    let store = FileKeyStore::new(&scratch.0);
+    let world = World::new(vec![]);
+    let signing = Signing::open(&store, world.clock.clone(), both())
+        .await
+        .unwrap();
+    let held = store.load().await.unwrap().unwrap();
+    signing
+        .rotate(&store, SigningKeyKind::Webhooks)
+        .await
+        .unwrap();
+    let newer = store.load().await.unwrap();
+    assert!(!store.replace(&held, "of somebody slower").await.unwrap());
+    assert_eq!(store.load().await.unwrap(), newer);
+}
+
+#[tokio::test]
+async fn a_document_of_an_older_release_is_read() {
+    let scratch = Scratch::new("signing-old");
+    let store = FileKeyStore::new(&scratch.0);
+    let world = World::new(vec![]);
+    let web = http_subscription("web");
+    let fresh = Signing::open(&store, world.clock.clone(), both())
+        .await
+        .unwrap();
+    let text = store.load().await.unwrap().unwrap();
+    let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    document["generations"] = serde_json::json!([{"number": 1}]);
+    std::fs::write(scratch.0.join("signing-keys.json"), document.to_string()).unwrap();
+    let old = Signing::open(&store, world.clock.clone(), both())
+        .await
+        .unwrap();
+    assert_eq!(old.keys(&web), fresh.keys(&web));
+    assert_eq!(old.list()[1].signs_from, old.list()[0].signs_from);
 }
 
 #[tokio::test]

@@ -1,16 +1,16 @@
 //! The control plane's ports on AWS: what the function stands on, and `carillon console` over a deployed stack. The one
 //! part of this library that knows AWS; with feature `aws` alone.
 
-use crate::{AccessKey, Ports, Service, WebhookSecrets};
+use crate::{AccessKey, Ports, Service};
 use carillon_aws::lambda::Error;
 use carillon_aws::{
-    Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, EventBucket, Queues, Secret, Settings,
-    SnsPublisher, StageQueues, SystemClock, SystemRandom,
+    CertificateShelf, Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, EventBucket, Queues,
+    Secret, Settings, SnsPublisher, StageQueues, SystemClock, SystemRandom,
 };
-use carillon_core::ports::{StageSender, StoreError, WebhookKeys};
+use carillon_core::ports::{SigningKeys, StageSender, StoreError};
 use carillon_core::push::guard::{AddressGuard, PushUrl};
 use carillon_core::ruleset::SnapshotCache;
-use carillon_deliver::signing::{KeyStore, Signing, SigningSettings};
+use carillon_deliver::signing::{CertificatePlace, KeyRing, KeyStore, Signing, SigningSettings};
 use carillon_ingest::DirectPublish;
 use std::sync::Arc;
 
@@ -27,8 +27,22 @@ impl KeyStore for Document {
         self.0.create(document).await
     }
 
-    async fn replace(&self, document: &str) -> Result<(), StoreError> {
-        self.0.write(document).await
+    async fn replace(&self, held: &str, document: &str) -> Result<bool, StoreError> {
+        self.0.replace(held, document).await
+    }
+}
+
+/// The shelf that the world's function serves from.
+struct Shelf(CertificateShelf);
+
+#[async_trait::async_trait]
+impl CertificatePlace for Shelf {
+    async fn put(&self, file: &str, pem: &str) -> Result<(), StoreError> {
+        self.0.put(file, pem).await
+    }
+
+    async fn remove(&self, file: &str) -> Result<(), StoreError> {
+        self.0.remove(file).await
     }
 }
 
@@ -50,6 +64,7 @@ pub async fn service(
     });
     let ports = ports(clients, settings, stages, archive.clone()).await?;
     let sns = Arc::new(SnsPublisher::new(clients, settings));
+    let signing_keys = signing_keys(clients, settings).await?;
     let settings = crate::Settings {
         account_id: settings.account.clone(),
         region: settings.region.clone(),
@@ -57,7 +72,9 @@ pub async fn service(
         hosts: vec![host],
         ..crate::Settings::default()
     };
-    let service = Service::new(ports, settings).with_sns(sns);
+    let service = Service::new(ports, settings)
+        .with_sns(sns)
+        .turning_keys_over(signing_keys);
     Ok(match archive {
         Some(archive) => service.remembering(archive),
         None => service,
@@ -74,13 +91,6 @@ async fn ports(
     let queues = Arc::new(Queues::new(clients, &settings.queue_prefix));
     let dead_letters = DynamoDeadLetters::new(clients, &settings.table, settings.dead_letter_days)
         .with_stages(stages.clone());
-    let document = Document(Secret::new(clients, &settings.signing_secret));
-    let signing = SigningSettings {
-        mns: true,
-        webhooks: true,
-        certificate_base: format!("{}/certs/", settings.certificates_url),
-    };
-    let signing = Signing::open(&document, Arc::new(SystemClock), signing).await?;
     let guard = AddressGuard::allowing(settings.allow_endpoints.clone());
     let (decoding, extras) = carillon_ingest::cloud::choices(clients, settings)?;
     // What is published here is accepted here, and kept like what comes by ingest.
@@ -108,16 +118,27 @@ async fn ports(
         certificates: None,
         metrics: Vec::new(),
         marks: Some(Arc::new(DynamoMarks::new(clients, &settings.table))),
-        webhook_secrets: Some(Arc::new(move |subscription| {
-            let keys = signing.keys(subscription)?;
-            Some(WebhookSecrets {
-                secret: keys.secrets.into_iter().next()?,
-                public_key: keys.public_keys.into_iter().next()?,
-            })
-        })),
+        webhook_secrets: None,
         url_check: Some(Arc::new(move |url| {
             let url = PushUrl::parse(url).map_err(|error| error.to_string())?;
             guard.check_url(&url).map_err(|error| error.to_string())
         })),
     })
+}
+
+/// The keys that the deliver stage signs with: whatever is turned over here it sees within half a minute.
+async fn signing_keys(
+    clients: &Clients,
+    settings: &Settings,
+) -> Result<Arc<dyn SigningKeys>, Error> {
+    let document = Arc::new(Document(Secret::new(clients, &settings.signing_secret)));
+    let signing = SigningSettings {
+        mns: true,
+        webhooks: true,
+        certificate_base: format!("{}/certs/", settings.certificates_url),
+    };
+    let signing = Signing::open(&*document, Arc::new(SystemClock), signing).await?;
+    let shelf = Shelf(CertificateShelf::new(clients, &settings.table));
+    let ring = KeyRing::new(Arc::new(signing), document, Some(Arc::new(shelf)));
+    Ok(Arc::new(ring))
 }

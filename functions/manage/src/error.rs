@@ -6,7 +6,7 @@
 //! `IdempotentParameterMismatch`, `UnsupportedOperation`, `ServiceUnavailable`); those of our own are
 //! `EventRuleAlreadyExist`, `EventRuleConflict`, `EventRuleNotExist`, `EventRuleExceedLimit`, `EventRuleDisabled`,
 //! `EventRulesChanged`, `QueueExceedLimit`, `TopicExceedLimit`, `SubscriptionExceedLimit`, `TopicInUse`,
-//! `DeadLetterNotExist`, `MessageTooLarge`,
+//! `DeadLetterNotExist`, `SigningKeyNotExist`, `SigningKeyInUse`, `SigningKeyConflict`, `MessageTooLarge`,
 //! `RequestTooLarge`, `MissingAction`, `NotFound` and `MethodNotAllowed`.
 
 use carillon_core::ports::{CommitError, QueueError, StoreError};

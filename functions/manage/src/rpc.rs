@@ -177,6 +177,11 @@ actions! {
     DisableEndpoint Change actions::account::no_acl;
     AuthorizeEndpointAcl Change actions::account::no_acl;
     RevokeEndpointAcl Change actions::account::no_acl;
+    ListSigningKeys Look actions::keys::list;
+    RotateSigningKey Change actions::keys::rotate;
+    RetireSigningKey Change actions::keys::retire;
+    RotateWebhookSecret Change actions::keys::rotate_webhook;
+    RetireWebhookSecret Change actions::keys::retire_webhook;
     CreateQueue Change actions::queues::create;
     DeleteQueue Change actions::queues::delete;
     GetQueueAttributes LookAtQueue actions::queues::get;

@@ -6,7 +6,8 @@ use crate::throttle::Throttle;
 use carillon_core::event::{Event, Timestamp};
 use carillon_core::ports::{
     AttemptQuery, Certificates, Clock, DeadLetterAdmin, EventArchive, Marks, MemoryMarks,
-    MetricsText, Publisher, QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore, SnsTopics,
+    MetricsText, Publisher, QueueAdmin, QueueConsumer, QueueSender, Random, RuleStore, SigningKeys,
+    SnsTopics,
 };
 use carillon_core::ruleset::{Overlap, SnapshotCache};
 use carillon_core::topic::Subscription;
@@ -211,6 +212,8 @@ pub struct Service {
     pub(crate) snapshots: SnapshotCache,
     /// See [`Service::with_sns`].
     pub(crate) sns: Option<Arc<dyn SnsTopics>>,
+    /// See [`Service::turning_keys_over`].
+    pub(crate) signing_keys: Option<Arc<dyn SigningKeys>>,
     /// Rules, topics and subscriptions as this process knows them.
     pub(crate) ledger: Ledger,
     /// Nonces seen within the clock window, so that a replayed request is refused, and tokens of requests that succeeded.
@@ -240,6 +243,7 @@ impl Service {
             archive: None,
             snapshots: SnapshotCache::new(ports.rules.clone()),
             sns: None,
+            signing_keys: None,
             ports,
             settings,
         }
@@ -263,6 +267,14 @@ impl Service {
     #[must_use]
     pub fn with_sns(mut self, sns: Arc<dyn SnsTopics>) -> Self {
         self.sns = Some(sns);
+        self
+    }
+
+    /// Lets an operator list, rotate and retire the keys that sign pushes, and shows the keys of subscriptions as these
+    /// have them; [`Ports::webhook_secrets`] is not asked then.
+    #[must_use]
+    pub fn turning_keys_over(mut self, keys: Arc<dyn SigningKeys>) -> Self {
+        self.signing_keys = Some(keys);
         self
     }
 

@@ -117,6 +117,30 @@ fn past(event_type: &str, resource: &str) -> Event {
     }
 }
 
+/// The actions over keys.
+async fn signing_keys(golden: &mut Golden) {
+    support::keys::add(&mut golden.world, Settings::default());
+    let on = [("TopicName", "signed"), ("SubscriptionName", "s")];
+    golden.world.act("CreateTopic", &on[..1]).await.data();
+    let subscribe = [on[0], on[1], ("Endpoint", "https://example.com/hook")];
+    golden.world.act("Subscribe", &subscribe).await.data();
+    golden.act("ListSigningKeys", &[]).await;
+    golden.act("RotateSigningKey", &[]).await;
+    golden
+        .act("RotateSigningKey.kind", &[("KeyType", "rsa")])
+        .await;
+    for (case, name) in [
+        ("RetireSigningKey", "carillon-a.pem"),
+        ("RetireSigningKey.in-use", "carillon-b.pem"),
+        ("RetireSigningKey.missing", "carillon-z.pem"),
+    ] {
+        golden.act(case, &[("KeyName", name)]).await;
+    }
+    golden.act("RotateWebhookSecret", &on).await;
+    golden.act("GetSubscriptionAttributes.rotated", &on).await;
+    golden.act("RetireWebhookSecret", &on).await;
+}
+
 /// The actions over accepted events.
 async fn history(golden: &mut Golden) {
     let put = "ObjectCreated:PutObject";
@@ -448,6 +472,7 @@ async fn every_action_answers_as_reviewed() {
         .act("DeleteQueue.missing", &[("QueueName", "dead")])
         .await;
     history(&mut golden).await;
+    signing_keys(&mut golden).await;
     for action in ACTIONS {
         assert!(golden.seen.contains(*action), "{action} has no golden file");
     }

@@ -44,6 +44,22 @@ impl CertificateShelf {
             .map_err(|error| self.failed("keeping a certificate", &explain_dynamo(&error)))
     }
 
+    /// Takes a certificate off the shelf. One that is not there is a success.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn remove(&self, file: &str) -> Result<(), StoreError> {
+        self.client
+            .delete_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(PARTITION.to_owned()))
+            .key("sk", AttributeValue::S(file.to_owned()))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| self.failed("removing a certificate", &explain_dynamo(&error)))
+    }
+
     /// The PEM text of a file; none when there is no such file.
     ///
     /// # Errors

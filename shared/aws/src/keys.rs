@@ -5,10 +5,22 @@ use crate::clients::explain;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use carillon_core::ports::StoreError;
+use sha2::{Digest as _, Sha256};
 
 /// The token under which the first value is written. Secrets Manager takes one value for a token: of two processes that
 /// both find the secret empty, one writes and the other is told so.
 const FIRST: &str = "carillon-first-value-of-this-secret-0001";
+
+/// The token under which the value after this one is written: whoever replaces the same value uses the same token, and
+/// Secrets Manager takes one value for it. Sixty-four characters, as many as a token may have.
+fn successor_of(held: &str) -> String {
+    use std::fmt::Write as _;
+    let mut token = String::with_capacity(64);
+    for byte in Sha256::digest(held.as_bytes()) {
+        write!(token, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    token
+}
 
 /// One secret.
 #[derive(Clone, Debug)]
@@ -78,19 +90,34 @@ impl Secret {
         }
     }
 
-    /// Replaces its text.
+    /// Replaces the text `held` by another; `Ok(false)`, and nothing is changed, when somebody else has replaced it
+    /// already.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn write(&self, text: &str) -> Result<(), StoreError> {
-        self.client
+    pub async fn replace(&self, held: &str, text: &str) -> Result<bool, StoreError> {
+        if self.read().await?.as_deref() != Some(held) {
+            return Ok(false);
+        }
+        let written = self
+            .client
             .put_secret_value()
             .secret_id(&self.secret)
+            .client_request_token(successor_of(held))
             .secret_string(text)
             .send()
-            .await
-            .map(drop)
-            .map_err(|error| self.failed(&explain(&error)))
+            .await;
+        match written {
+            Ok(_) => Ok(true),
+            // Another value stands under the token: somebody else replaced the same text at the same time.
+            Err(error)
+                if error.as_service_error().and_then(|held| held.code())
+                    == Some("ResourceExistsException") =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(self.failed(&explain(&error))),
+        }
     }
 
     fn failed(&self, why: &str) -> StoreError {

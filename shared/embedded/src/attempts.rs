@@ -327,6 +327,9 @@ fn select(
     if let Some(class) = selection.class {
         and("a.class =", Value::Integer(class_number(class)));
     }
+    if let Some(status) = selection.status {
+        and("a.status =", Value::Integer(i64::from(status)));
+    }
     if let Some(since) = selection.since {
         and("a.at >=", Value::Integer(since.as_millis()));
     }

@@ -234,7 +234,7 @@ async fn attempts_are_found_newest_first_and_kept_for_their_time() {
         number,
         attempt: attempt(1_000_000 + i64::from(number), class),
     };
-    let records: Vec<AttemptRecord> = (1..=6)
+    let mut records: Vec<AttemptRecord> = (1..=6)
         .map(|n| {
             record(
                 n,
@@ -247,6 +247,7 @@ async fn attempts_are_found_newest_first_and_kept_for_their_time() {
             )
         })
         .collect();
+    records[1].attempt.outcome.status = Some(429);
     store.record(records.clone()).await.unwrap();
 
     let numbers = async |selection: Selection| -> Vec<u32> {
@@ -275,6 +276,12 @@ async fn attempts_are_found_newest_first_and_kept_for_their_time() {
         .await,
         [6, 3]
     );
+    let of = |status: u16| Selection {
+        status: Some(status),
+        ..all()
+    };
+    assert_eq!(numbers(of(429)).await, [2]);
+    assert_eq!(numbers(of(418)).await, [0u32; 0]);
     assert_eq!(
         numbers(Selection {
             message_id: Some(MessageId::from_bits(1)),

@@ -2,7 +2,11 @@
 //! in the same process. What `carillon bench push` prints.
 //!
 //! The receiver, the client and the signatures share the processors, so the figures are below what the same machine does
-//! towards receivers elsewhere.
+//! towards receivers elsewhere; what the receiver costs is measured and told apart.
+//!
+//! Signed pushes are held against *signing alone*: all signatures that a push carries (MNS's and both of Standard
+//! Webhooks), of the same text, on every processor, with nothing else to do. The two take turns, a second each, so that
+//! whatever else keeps the machine busy falls on both.
 
 mod processor;
 mod receiver;
@@ -10,8 +14,8 @@ mod world;
 
 use crate::dial::{Dialler, DiallerSettings};
 use crate::signing::{Signing, SigningSettings, SigningSetupError};
-use crate::{Memory, NoSigner, Ports, Settings, Signer, handle};
-use carillon_core::ports::QueueRecord;
+use crate::{Memory, NoSigner, Ports, Settings, Signer, ToSign, handle};
+use carillon_core::ports::{Clock as _, QueueRecord};
 use carillon_core::push::guard::AddressGuard;
 use carillon_core::ruleset::SnapshotCache;
 use serde::Serialize;
@@ -22,10 +26,12 @@ use world::{InMemory, Nowhere, OneSubscription, TimeOfDay};
 
 /// Batches under way at once: enough that the client never waits for the handler.
 const WORKERS: usize = 8;
-/// Records in a batch, as an SQS event source mapping gives them.
-const RECORDS: usize = 10;
-/// Deliveries in a record.
-const PACKED: u32 = 40;
+/// Records in a batch and deliveries in a record: as an SQS event source mapping gives them, and small batches for
+/// signed pushes, so that the end of a turn is not far.
+const FAST: (usize, u32) = (10, 40);
+const SIGNED: (usize, u32) = (2, 20);
+/// One turn of signing, or of signed pushes.
+const TURN: Duration = Duration::from_secs(1);
 
 /// How often something was done, and what it cost.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -35,6 +41,8 @@ pub struct Rate {
     /// Microseconds of processor time for each, receiver included; none where the system does not tell. Other programs
     /// on the machine change it little.
     pub processor_micros: Option<f64>,
+    /// How much of that the receiver took.
+    pub receiver_micros: Option<f64>,
 }
 
 /// The figures.
@@ -44,14 +52,17 @@ pub struct PushFigures {
     pub floor: Rate,
     /// Unsigned pushes.
     pub unsigned: Rate,
-    /// MNS signatures alone, on all processors.
+    /// All signatures of a push alone, on all processors.
     pub signatures: Rate,
-    /// Pushes with both signatures.
+    /// Pushes with all signatures.
     pub signed: Rate,
-    /// Signed pushes a second, per signature a second that the same processors make when they do nothing else.
+    /// Signed pushes a second, per push a second that the same processors sign when they do nothing else. By the clock on
+    /// the wall; the receiver takes part of what there is.
     pub signed_to_signatures: f64,
     /// The same by processor time.
     pub signed_to_signatures_by_processor: Option<f64>,
+    /// The same by processor time, without the receiver's: what an endpoint elsewhere leaves to us.
+    pub signed_to_signatures_without_receiver: Option<f64>,
     /// Processors.
     pub processors: usize,
 }
@@ -87,95 +98,142 @@ pub async fn push(phase: Duration) -> Result<PushFigures, BenchError> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
 
     let floor = receiver.floor(phase, WORKERS * 8).await?;
-    let unsigned = pushes(&receiver, Arc::new(NoSigner), phase).await?;
-    let signatures = signatures(signing.clone(), processors, phase).await;
-    let signed = pushes(&receiver, signing, phase).await?;
-    let by_processor = |(signature, push): (f64, f64)| signature / push.max(f64::MIN_POSITIVE);
+    let unsigned = Pushing::new(&receiver, Arc::new(NoSigner), FAST);
+    let unsigned = unsigned.run(&receiver, phase).await?.rate();
+    let pushing = Pushing::new(&receiver, signing.clone(), SIGNED);
+    let (mut signatures, mut signed) = (Tally::default(), Tally::default());
+    for _ in 0..phase.as_secs().max(1) {
+        let turn = phase.min(TURN);
+        signatures.add(signatures_alone(&signing, &receiver, processors, turn).await);
+        signed.add(pushing.run(&receiver, turn).await?);
+    }
+    let (signatures, signed) = (signatures.rate(), signed.rate());
+    let ratio = |pushes: f64| Some(signatures.processor_micros? / pushes.max(f64::MIN_POSITIVE));
     Ok(PushFigures {
         floor,
         unsigned,
         signatures,
         signed,
         signed_to_signatures: signed.per_second / signatures.per_second.max(f64::MIN_POSITIVE),
-        signed_to_signatures_by_processor: signatures
+        signed_to_signatures_by_processor: signed.processor_micros.and_then(ratio),
+        signed_to_signatures_without_receiver: signed
             .processor_micros
-            .zip(signed.processor_micros)
-            .map(by_processor),
+            .zip(signed.receiver_micros)
+            .and_then(|(all, receiver)| ratio(all - receiver)),
         processors,
     })
 }
 
-/// Pushes a second through the handler.
-async fn pushes(
-    receiver: &receiver::Receiver,
-    signer: Arc<dyn Signer>,
-    phase: Duration,
-) -> Result<Rate, BenchError> {
-    let subscriptions = OneSubscription::new(receiver.address());
-    let batch: Arc<[QueueRecord]> = subscriptions.batch(RECORDS, PACKED).into();
-    let nowhere = Arc::new(Nowhere::default());
-    let loopback = "127.0.0.0/8".parse().expect("this is a range of addresses");
-    let ports = Ports {
-        snapshots: Arc::new(SnapshotCache::new(Arc::new(subscriptions))),
-        stages: nowhere.clone(),
-        queues: nowhere.clone(),
-        http: Arc::new(Dialler::new(DiallerSettings {
-            guard: AddressGuard::allowing(vec![loopback]),
-            ..DiallerSettings::default()
-        })),
-        dead_letters: nowhere.clone(),
-        attempts: nowhere.clone(),
-        clock: Arc::new(TimeOfDay),
-        random: nowhere.clone(),
-        sns: None,
-        signer,
-        memory: Arc::new(Memory::default()),
-        settings: Settings {
-            log_one_success_in: 0,
-            ..Settings::default()
-        },
-    };
-    // The first batches open the connections and prove the endpoint; they are not counted.
-    for _ in 0..2 {
-        handle(&ports, &batch[..1]).await;
+/// The handler and its world, pushing one batch again and again.
+struct Pushing {
+    ports: Ports,
+    batch: Arc<[QueueRecord]>,
+    nowhere: Arc<Nowhere>,
+}
+
+impl Pushing {
+    fn new(
+        receiver: &receiver::Receiver,
+        signer: Arc<dyn Signer>,
+        (records, packed): (usize, u32),
+    ) -> Self {
+        let subscriptions = OneSubscription::new(receiver.address());
+        let batch = subscriptions.batch(records, packed).into();
+        let nowhere = Arc::new(Nowhere::default());
+        let loopback = "127.0.0.0/8".parse().expect("this is a range of addresses");
+        let ports = Ports {
+            snapshots: Arc::new(SnapshotCache::new(Arc::new(subscriptions))),
+            stages: nowhere.clone(),
+            queues: nowhere.clone(),
+            http: Arc::new(Dialler::new(DiallerSettings {
+                guard: AddressGuard::allowing(vec![loopback]),
+                ..DiallerSettings::default()
+            })),
+            dead_letters: nowhere.clone(),
+            attempts: nowhere.clone(),
+            clock: Arc::new(TimeOfDay),
+            random: nowhere.clone(),
+            sns: None,
+            signer,
+            memory: Arc::new(Memory::default()),
+            settings: Settings {
+                log_one_success_in: 0,
+                ..Settings::default()
+            },
+        };
+        Pushing {
+            ports,
+            batch,
+            nowhere,
+        }
     }
-    nowhere.forget();
-    let before = receiver.answered();
-    let begun = Begun::now();
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|_| {
-            let (ports, batch) = (ports.clone(), batch.clone());
-            tokio::spawn(async move {
-                while begun.at.elapsed() < phase {
-                    handle(&ports, &batch).await;
-                }
+
+    /// Pushes for about this long, and counts what arrives.
+    async fn run(
+        &self,
+        receiver: &receiver::Receiver,
+        phase: Duration,
+    ) -> Result<Tally, BenchError> {
+        // The first batches open the connections and prove the endpoint; they are not counted.
+        for _ in 0..2 {
+            handle(&self.ports, &self.batch[..1]).await;
+        }
+        self.nowhere.forget();
+        let before = receiver.answered();
+        let begun = Begun::now(receiver);
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|_| {
+                let (ports, batch) = (self.ports.clone(), self.batch.clone());
+                tokio::spawn(async move {
+                    while begun.at.elapsed() < phase {
+                        handle(&ports, &batch).await;
+                    }
+                })
             })
-        })
-        .collect();
-    for worker in workers {
-        worker.await.map_err(std::io::Error::other)?;
-    }
-    let answered = receiver.answered() - before;
-    match nowhere.failed() {
-        0 => Ok(begun.rate(answered)),
-        failed => Err(BenchError::Failed(failed)),
+            .collect();
+        for worker in workers {
+            worker.await.map_err(std::io::Error::other)?;
+        }
+        let answered = receiver.answered() - before;
+        match self.nowhere.failed() {
+            0 => Ok(begun.tally(answered, receiver)),
+            failed => Err(BenchError::Failed(failed)),
+        }
     }
 }
 
-/// MNS signatures a second on all processors, with nothing else to do.
-async fn signatures(signing: Arc<Signing>, processors: usize, phase: Duration) -> Rate {
-    // As long as a string to sign is.
-    let text = "x".repeat(600);
+/// All signatures of a push, on all processors, with nothing else to do.
+async fn signatures_alone(
+    signing: &Arc<Signing>,
+    receiver: &receiver::Receiver,
+    processors: usize,
+    phase: Duration,
+) -> Tally {
     let count = Arc::new(AtomicU64::new(0));
     let stop = Arc::new(AtomicBool::new(false));
-    let begun = Begun::now();
+    let begun = Begun::now(receiver);
     let threads: Vec<_> = (0..processors)
         .map(|_| {
-            let (signing, text) = (signing.clone(), text.clone());
+            let world = OneSubscription::new(receiver.address());
+            let signing = signing.clone();
             let (count, stop) = (count.clone(), stop.clone());
             tokio::task::spawn_blocking(move || {
+                let delivery = world.delivery(0);
                 while !stop.load(Ordering::Relaxed) {
-                    if signing.sign_here(&text).is_ok() {
+                    let what = ToSign {
+                        subscription: world.subscription(),
+                        notification: &delivery.notification,
+                        target: "/notifications",
+                        body: &delivery.notification.body,
+                        now: TimeOfDay.now(),
+                    };
+                    // As many headers as a push has are signed with the rest.
+                    let mut headers = vec![
+                        ("content-type", "text/plain;charset=utf-8".to_owned()),
+                        ("x-mns-version", "2015-06-06".to_owned()),
+                        ("x-mns-topic-name", "x".repeat(400)),
+                    ];
+                    if signing.sign_here(&what, &mut headers).is_ok() {
                         count.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -188,7 +246,7 @@ async fn signatures(signing: Arc<Signing>, processors: usize, phase: Duration) -
         // A thread that panicked counted nothing; the others did.
         let _ = thread.await;
     }
-    begun.rate(count.load(Ordering::Relaxed))
+    begun.tally(count.load(Ordering::Relaxed), receiver)
 }
 
 /// The beginning of a phase.
@@ -196,24 +254,56 @@ async fn signatures(signing: Arc<Signing>, processors: usize, phase: Duration) -
 struct Begun {
     at: Instant,
     used: Option<Duration>,
+    receiver: Option<Duration>,
 }
 
 impl Begun {
-    fn now() -> Self {
+    fn now(receiver: &receiver::Receiver) -> Self {
         Begun {
             at: Instant::now(),
             used: processor::used(),
+            receiver: receiver.used(),
         }
     }
 
-    /// What a count since the beginning comes to.
-    fn rate(self, count: u64) -> Rate {
-        let count = count as f64;
-        let used = processor::used().zip(self.used);
+    /// What there is to say of a count since the beginning.
+    fn tally(self, count: u64, receiver: &receiver::Receiver) -> Tally {
+        let since = |now: Option<Duration>, then| Some(now?.saturating_sub(then?));
+        Tally {
+            count,
+            took: self.at.elapsed(),
+            used: since(processor::used(), self.used).unwrap_or_default(),
+            receiver: since(receiver.used(), self.receiver).unwrap_or_default(),
+        }
+    }
+}
+
+/// A count, and the time it took: on the wall, of the processors, of the receiver among that.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    count: u64,
+    took: Duration,
+    used: Duration,
+    receiver: Duration,
+}
+
+impl Tally {
+    fn add(&mut self, other: Tally) {
+        self.count += other.count;
+        self.took += other.took;
+        self.used += other.used;
+        self.receiver += other.receiver;
+    }
+
+    fn rate(self) -> Rate {
+        let count = self.count as f64;
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / count.max(1.0);
+        // A system that does not tell says nothing was used.
+        let told = !self.used.is_zero();
         Rate {
-            per_second: count / self.at.elapsed().as_secs_f64().max(f64::MIN_POSITIVE),
-            processor_micros: used
-                .map(|(now, then)| now.saturating_sub(then).as_secs_f64() * 1e6 / count.max(1.0)),
+            per_second: count / self.took.as_secs_f64().max(f64::MIN_POSITIVE),
+            processor_micros: told.then(|| each(self.used)),
+            receiver_micros: told.then(|| each(self.receiver)),
         }
     }
 }

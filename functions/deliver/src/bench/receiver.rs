@@ -1,5 +1,6 @@
 //! A receiver that costs as little as one can: it finds the ends of requests and answers 204.
 
+use super::processor::Thread;
 use super::{Begun, Rate};
 use std::io;
 use std::net::SocketAddr;
@@ -8,33 +9,60 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 /// As many bytes as an unsigned SIMPLIFIED push has.
 const FLOOR_BODY: usize = 900;
 
+/// A receiver on a thread of its own, so that what it costs can be told apart.
 pub(super) struct Receiver {
     address: SocketAddr,
     answered: Arc<AtomicU64>,
-    task: tokio::task::JoinHandle<()>,
+    thread: Thread,
+    _stop: oneshot::Sender<()>,
 }
 
 impl Receiver {
     pub(super) async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
         let answered = Arc::new(AtomicU64::new(0));
         let counted = answered.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, counted.clone()));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (ready, listening) = oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build();
+            let serving = runtime.and_then(|runtime| {
+                let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+                Ok((listener.local_addr()?, runtime, listener))
+            });
+            match serving {
+                Ok((address, runtime, listener)) => {
+                    // Nobody waits for it only when the benchmark is over already.
+                    let _ = ready.send(Ok((address, Thread::this())));
+                    runtime.block_on(async {
+                        let accepting = std::pin::pin!(accept(listener, counted));
+                        futures_util::future::select(accepting, stopped).await;
+                    });
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                }
             }
         });
+        let (address, thread) = listening.await.map_err(io::Error::other)??;
         Ok(Receiver {
             address,
             answered,
-            task,
+            thread,
+            _stop: stop,
         })
+    }
+
+    /// Processor time it has used.
+    pub(super) fn used(&self) -> Option<Duration> {
+        self.thread.used()
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -48,7 +76,7 @@ impl Receiver {
     /// Requests a second over this many connections with nothing in between.
     pub(super) async fn floor(&self, phase: Duration, connections: usize) -> io::Result<Rate> {
         let before = self.answered();
-        let begun = Begun::now();
+        let begun = Begun::now(self);
         let request: Arc<[u8]> = format!(
             "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {FLOOR_BODY}\r\n\r\n{}",
             "x".repeat(FLOOR_BODY)
@@ -72,13 +100,13 @@ impl Receiver {
         for task in tasks {
             task.await.map_err(io::Error::other)??;
         }
-        Ok(begun.rate(self.answered() - before))
+        Ok(begun.tally(self.answered() - before, self).rate())
     }
 }
 
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.task.abort();
+async fn accept(listener: TcpListener, answered: Arc<AtomicU64>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(answer(stream, answered.clone()));
     }
 }
 

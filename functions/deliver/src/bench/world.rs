@@ -35,9 +35,13 @@ impl OneSubscription {
         OneSubscription(Subscription::auto(topic, name, target, TimeOfDay.now()))
     }
 
-    /// Records of packed deliveries, each of the size of an OSS event.
-    pub(super) fn batch(&self, records: usize, packed: u32) -> Vec<QueueRecord> {
-        let delivery = |number: u32| Delivery {
+    pub(super) fn subscription(&self) -> &Subscription {
+        &self.0
+    }
+
+    /// A delivery of the size of an OSS event.
+    pub(super) fn delivery(&self, number: u32) -> Delivery {
+        Delivery {
             topic: self.0.topic.clone(),
             subscription: self.0.name.clone(),
             version: 1,
@@ -55,11 +59,15 @@ impl OneSubscription {
             history: Vec::new(),
             redriven: None,
             resends: 0,
-        };
+        }
+    }
+
+    /// Records of packed deliveries.
+    pub(super) fn batch(&self, records: usize, packed: u32) -> Vec<QueueRecord> {
         let mut packer = Packer::new();
         for number in 0..packed {
             packer
-                .push(&delivery(number))
+                .push(&self.delivery(number))
                 .expect("a kilobyte fits a message");
         }
         let body = packer.finish().pop().unwrap_or_default();
@@ -166,11 +174,11 @@ impl KeyStore for InMemory {
     }
 
     async fn create(&self, document: &str) -> Result<(), StoreError> {
-        self.replace(document).await
-    }
-
-    async fn replace(&self, document: &str) -> Result<(), StoreError> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(document.to_owned());
         Ok(())
+    }
+
+    async fn replace(&self, _: &str, document: &str) -> Result<bool, StoreError> {
+        self.create(document).await.map(|()| true)
     }
 }

@@ -5,6 +5,7 @@ use super::rsa;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carillon_core::event::Timestamp;
+use carillon_core::ports::{KeyError, SigningKeyKind};
 use ring::rand::SecureRandom as _;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub struct KeyDocument {
     v: u32,
     /// RSA keys, oldest first.
     pub(super) mns: Vec<MnsKey>,
-    /// Base64 of 32 random bytes.
+    /// Base64 of 32 random bytes: what the first generation of webhook keys is derived from.
     pub(super) master: String,
     /// Generations of webhook keys, oldest first.
     pub(super) generations: Vec<Generation>,
@@ -53,6 +54,12 @@ pub struct MnsKey {
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Generation {
     pub(super) number: u32,
+    /// Base64 of 32 random bytes of its own; without it the document's. Whoever got hold of one generation's cannot
+    /// derive another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) master: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) retired: Option<Timestamp>,
 }
@@ -94,44 +101,99 @@ impl KeyDocument {
 
     /// The first keys.
     pub(super) async fn generate(now: Timestamp) -> Result<Self, SigningSetupError> {
-        let mut master = [0; 32];
-        ring::rand::SystemRandom::new()
-            .fill(&mut master)
-            .map_err(|_| {
-                SigningSetupError::Generate("the system gives no random numbers".into())
-            })?;
         Ok(KeyDocument {
             v: VERSION,
             mns: vec![new_key(now, now).await?],
-            master: BASE64.encode(master),
+            master: new_master()?,
             generations: vec![Generation {
                 number: 1,
+                master: None,
+                since: Some(now),
                 retired: None,
             }],
         })
     }
 
-    /// One generation further.
-    pub(super) async fn rotated(mut self, now: Timestamp) -> Result<Self, SigningSetupError> {
-        let fresh = new_key(now, now.plus(ANNOUNCED)).await?;
+    /// One key of this kind further.
+    pub(super) async fn rotated(
+        mut self,
+        kind: SigningKeyKind,
+        now: Timestamp,
+    ) -> Result<Self, SigningSetupError> {
+        self.forget_the_past(now);
+        match kind {
+            SigningKeyKind::Mns => {
+                let fresh = new_key(now, now.plus(ANNOUNCED)).await?;
+                for key in &mut self.mns {
+                    // It signs until its successor does.
+                    key.retired.get_or_insert(fresh.signs_from);
+                }
+                self.mns.push(fresh);
+            }
+            SigningKeyKind::Webhooks => {
+                let newest = self.generations.iter().map(|held| held.number).max();
+                for generation in &mut self.generations {
+                    generation.retired.get_or_insert(now);
+                }
+                self.generations.push(Generation {
+                    number: newest.unwrap_or(0) + 1,
+                    master: Some(new_master()?),
+                    since: Some(now),
+                    retired: None,
+                });
+            }
+        }
+        Ok(self)
+    }
+
+    /// Without the key of this name, which must have a successor.
+    pub(super) fn retired(mut self, name: &str, now: Timestamp) -> Result<Self, KeyError> {
+        self.forget_the_past(now);
+        let key = self.mns.iter().position(|held| held.file == name);
+        let generation = self.generations.iter().position(|held| held.name() == name);
+        let has_successor = match (key, generation) {
+            (Some(at), _) => at + 1 < self.mns.len(),
+            (None, Some(at)) => at + 1 < self.generations.len(),
+            (None, None) => return Err(KeyError::NotExist(name.to_owned())),
+        };
+        if !has_successor {
+            return Err(KeyError::InUse(name.to_owned()));
+        }
+        if let Some(at) = key {
+            self.mns.remove(at);
+            // The newest signs at once when none is left that did.
+            if !self.mns.iter().any(|held| held.signs_from <= now)
+                && let Some(next) = self.mns.first_mut()
+            {
+                next.signs_from = now;
+            }
+        } else if let Some(at) = generation {
+            self.generations.remove(at);
+        }
+        Ok(self)
+    }
+
+    /// Takes out what no longer overlaps with anything.
+    fn forget_the_past(&mut self, now: Timestamp) {
         let gone = |retired: Option<Timestamp>| retired.is_some_and(|at| now >= at.plus(OVERLAP));
         self.mns.retain(|key| !gone(key.retired));
         self.generations.retain(|held| !gone(held.retired));
-        for key in &mut self.mns {
-            // It signs until its successor does.
-            key.retired.get_or_insert(fresh.signs_from);
-        }
-        let newest = self.generations.iter().map(|held| held.number).max();
-        for generation in &mut self.generations {
-            generation.retired.get_or_insert(now);
-        }
-        self.mns.push(fresh);
-        self.generations.push(Generation {
-            number: newest.unwrap_or(0) + 1,
-            retired: None,
-        });
-        Ok(self)
     }
+}
+
+impl Generation {
+    /// How an operator calls it.
+    pub(super) fn name(&self) -> String {
+        format!("webhooks-{}", self.number)
+    }
+}
+
+fn new_master() -> Result<String, SigningSetupError> {
+    let mut master = [0; 32];
+    ring::rand::SystemRandom::new()
+        .fill(&mut master)
+        .map_err(|_| SigningSetupError::Generate("the system gives no random numbers".into()))?;
+    Ok(BASE64.encode(master))
 }
 
 async fn new_key(now: Timestamp, signs_from: Timestamp) -> Result<MnsKey, SigningSetupError> {

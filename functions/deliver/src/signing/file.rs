@@ -65,8 +65,13 @@ impl KeyStore for FileKeyStore {
         create().map_err(|error| self.failed(&error))
     }
 
-    async fn replace(&self, document: &str) -> Result<(), StoreError> {
+    async fn replace(&self, held: &str, document: &str) -> Result<bool, StoreError> {
+        // One process has the data directory, and it turns one key over at a time: nobody writes in between.
+        if self.load().await?.as_deref() != Some(held) {
+            return Ok(false);
+        }
         let replace = || fs::rename(self.write_aside(document)?, &self.file);
-        replace().map_err(|error| self.failed(&error))
+        replace().map_err(|error| self.failed(&error))?;
+        Ok(true)
     }
 }

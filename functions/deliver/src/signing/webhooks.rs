@@ -1,6 +1,6 @@
 //! The Standard Webhooks keys of subscriptions, derived from the master secret.
 
-use super::document::{KeyDocument, OVERLAP, UnreadableKeys};
+use super::document::{Generation, KeyDocument, OVERLAP, UnreadableKeys};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carillon_core::event::Timestamp;
@@ -19,75 +19,96 @@ type Named = (TopicName, SubscriptionName, Timestamp);
 
 /// Derives keys, and remembers what it derived.
 pub(super) struct Derived {
-    master: hmac::Key,
-    /// Numbers and ends, newest first.
-    generations: Vec<(u32, Option<Timestamp>)>,
+    /// Newest first.
+    generations: Vec<Root>,
     cache: Mutex<HashMap<Named, Arc<Vec<Pair>>>>,
 }
 
+/// What one generation of the service's keys is derived from.
+struct Root {
+    number: u32,
+    retired: Option<Timestamp>,
+    master: hmac::Key,
+}
+
+/// A generation of the service's keys, and one of the subscription's own.
+type Generations = (u32, u32);
+
 /// The keys of one generation of one subscription.
 struct Pair {
+    of: Generations,
     secret: [u8; 32],
     hmac: hmac::Key,
     ed25519: Ed25519KeyPair,
 }
 
 /// The keys of one subscription that are in use.
-pub(super) struct InUse {
-    pairs: Arc<Vec<Pair>>,
-    used: Vec<bool>,
-}
+pub(super) struct InUse(Arc<Vec<Pair>>);
 
 impl Derived {
     pub(super) fn new(document: &KeyDocument) -> Result<Self, UnreadableKeys> {
-        let master = BASE64
-            .decode(&document.master)
-            .ok()
-            .filter(|master| master.len() == 32)
-            .ok_or_else(|| {
-                UnreadableKeys("the master secret is not Base64 of 32 bytes".to_owned())
-            })?;
+        let root = |held: &Generation| {
+            let master = held.master.as_ref().unwrap_or(&document.master);
+            let master = BASE64
+                .decode(master)
+                .ok()
+                .filter(|master| master.len() == 32)
+                .ok_or_else(|| {
+                    UnreadableKeys("a master secret is not Base64 of 32 bytes".to_owned())
+                })?;
+            Ok(Root {
+                number: held.number,
+                retired: held.retired,
+                master: hmac::Key::new(hmac::HMAC_SHA256, &master),
+            })
+        };
         let newest_first = document.generations.iter().rev();
         Ok(Derived {
-            master: hmac::Key::new(hmac::HMAC_SHA256, &master),
-            generations: newest_first
-                .map(|held| (held.number, held.retired))
-                .collect(),
+            generations: newest_first.map(root).collect::<Result<_, _>>()?,
             cache: Mutex::default(),
         })
     }
 
-    /// The keys of a subscription. One that is made anew under an old name has new keys: whoever received for the old
-    /// one cannot forge for the new.
+    /// The keys of a subscription, newest first. One that is made anew under an old name has new keys: whoever received
+    /// for the old one cannot forge for the new.
     pub(super) fn of(&self, subscription: &Subscription, now: Timestamp) -> InUse {
+        let wanted = || {
+            let roots = self
+                .generations
+                .iter()
+                .filter(move |root| root.retired.is_none_or(|at| now < at.plus(OVERLAP)));
+            roots.flat_map(move |root| {
+                let own = subscription.webhook_keys.signing(now);
+                own.map(move |own| (root, own.number))
+            })
+        };
         let named = (
             subscription.topic.clone(),
             subscription.name.clone(),
             subscription.created,
         );
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHED && !cache.contains_key(&named) {
+        if let Some(pairs) = cache.get(&named) {
+            let held = pairs.iter().map(|pair| pair.of);
+            if held.eq(wanted().map(|(root, own)| (root.number, own))) {
+                return InUse(pairs.clone());
+            }
+        } else if cache.len() >= CACHED {
             cache.clear();
         }
-        let pairs = cache
-            .entry(named)
-            .or_insert_with(|| {
-                let derive = |(number, _): &(u32, _)| self.pair(subscription, *number);
-                Arc::new(self.generations.iter().map(derive).collect())
-            })
-            .clone();
-        let used = self
-            .generations
-            .iter()
-            .map(|(_, retired)| retired.is_none_or(|at| now < at.plus(OVERLAP)))
-            .collect();
-        InUse { pairs, used }
+        let derive = |(root, own): (&Root, u32)| root.pair(subscription, own);
+        let pairs = Arc::new(wanted().map(derive).collect::<Vec<_>>());
+        cache.insert(named, pairs.clone());
+        InUse(pairs)
     }
+}
 
-    fn pair(&self, subscription: &Subscription, generation: u32) -> Pair {
-        let secret = self.derive("hmac", subscription, generation);
-        let seed = self.derive("ed25519", subscription, generation);
+impl Root {
+    fn pair(&self, subscription: &Subscription, own: u32) -> Pair {
+        let secret = self.derive("hmac", subscription, own);
+        let seed = self.derive("ed25519", subscription, own);
         Pair {
+            of: (self.number, own),
             secret,
             hmac: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             ed25519: Ed25519KeyPair::from_seed_unchecked(&seed)
@@ -96,13 +117,18 @@ impl Derived {
     }
 
     /// HMAC-SHA256 of purpose, generation and names, which hold no line break, under the master secret.
-    fn derive(&self, purpose: &str, subscription: &Subscription, generation: u32) -> [u8; 32] {
-        let label = format!(
-            "carillon webhook key\n{purpose}\n{generation}\n{}\n{}\n{}",
+    fn derive(&self, purpose: &str, subscription: &Subscription, own: u32) -> [u8; 32] {
+        let mut label = format!(
+            "carillon webhook key\n{purpose}\n{}\n{}\n{}\n{}",
+            self.number,
             subscription.topic,
             subscription.name,
             subscription.created.as_millis()
         );
+        // The first generation of a subscription has no line of its own: secrets that were given out go on to hold.
+        if own > 1 {
+            label.push_str(&format!("\n{own}"));
+        }
         let tag = hmac::sign(&self.master, label.as_bytes());
         let mut key = [0; 32];
         key.copy_from_slice(tag.as_ref());
@@ -111,17 +137,14 @@ impl Derived {
 }
 
 impl InUse {
-    fn pairs(&self) -> impl Iterator<Item = &Pair> {
-        let used = self.pairs.iter().zip(&self.used);
-        used.filter(|(_, used)| **used).map(|(pair, _)| pair)
-    }
-
     pub(super) fn sign(&self, content: &[u8]) -> Vec<Signature> {
         let hmacs = self
-            .pairs()
+            .0
+            .iter()
             .map(|pair| Signature::Hmac(hmac::sign(&pair.hmac, content).as_ref().to_vec()));
         let ed25519s = self
-            .pairs()
+            .0
+            .iter()
             .map(|pair| Signature::Ed25519(pair.ed25519.sign(content).as_ref().to_vec()));
         hmacs.chain(ed25519s).collect()
     }
@@ -129,8 +152,12 @@ impl InUse {
     pub(super) fn texts(&self) -> WebhookKeySet {
         let public = |pair: &Pair| public_key_text(pair.ed25519.public_key().as_ref());
         WebhookKeySet {
-            secrets: self.pairs().map(|pair| secret_text(&pair.secret)).collect(),
-            public_keys: self.pairs().map(public).collect(),
+            secrets: self
+                .0
+                .iter()
+                .map(|pair| secret_text(&pair.secret))
+                .collect(),
+            public_keys: self.0.iter().map(public).collect(),
         }
     }
 }

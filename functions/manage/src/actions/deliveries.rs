@@ -62,6 +62,9 @@ pub(crate) fn selection(params: &Params) -> Result<Selection, Refused> {
         topic: params.parsed("TopicName", TopicName::parse)?,
         subscription: params.parsed("SubscriptionName", SubscriptionName::parse)?,
         class: params.parsed("Outcome", class)?,
+        status: params
+            .number32("StatusCode", 100..=999)?
+            .map(|status| u16::try_from(status).expect("at most 999")),
         since: params.parsed("Since", time)?,
         until: params.parsed("Until", time)?,
     })

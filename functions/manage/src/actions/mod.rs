@@ -5,6 +5,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod explain;
 pub(crate) mod history;
+pub(crate) mod keys;
 pub(crate) mod page;
 pub(crate) mod preview;
 pub(crate) mod publish;

@@ -1,5 +1,6 @@
 //! Subscribe, Unsubscribe, Get- and SetSubscriptionAttributes, ListSubscriptionByTopic.
 
+use crate::actions::keys::show_webhooks_of;
 use crate::actions::page::Paging;
 use crate::actions::queues::done;
 use crate::actions::rule_create::{check_sns, check_url};
@@ -121,16 +122,8 @@ pub(crate) async fn get(call: Call<'_>) -> Answer {
         .read(|view| view.subscription(&topic, &name).cloned())
         .await??;
     let mut data = show(call.service, &held);
-    if call.request.role == Role::Admin
-        && let Some(secrets) = call
-            .service
-            .ports
-            .webhook_secrets
-            .as_ref()
-            .and_then(|secrets| secrets(&held))
-    {
-        data.insert("WebhookSecret".into(), json!(secrets.secret));
-        data.insert("WebhookPublicKey".into(), json!(secrets.public_key));
+    if call.request.role == Role::Admin {
+        show_webhooks_of(call.service, &held, &mut data).await?;
     }
     Ok(Some(Value::Object(data)))
 }
@@ -168,7 +161,7 @@ pub(crate) async fn list(call: Call<'_>) -> Answer {
     Ok(Some(data))
 }
 
-fn named(params: &Params) -> Result<(TopicName, SubscriptionName), Refused> {
+pub(crate) fn named(params: &Params) -> Result<(TopicName, SubscriptionName), Refused> {
     Ok((
         params.require_parsed("TopicName", TopicName::parse)?,
         params.require_parsed("SubscriptionName", SubscriptionName::parse)?,

@@ -4,6 +4,7 @@
 
 mod archive;
 pub mod golden;
+pub mod keys;
 mod queues;
 mod store;
 

@@ -22,6 +22,8 @@ pub struct Selection {
     pub subscription: Option<SubscriptionName>,
     /// Ended so. Attempts only; dead letters ignore it.
     pub class: Option<OutcomeClass>,
+    /// Answered with this HTTP status. Attempts only; dead letters ignore it.
+    pub status: Option<u16>,
     /// At this time or later.
     pub since: Option<Timestamp>,
     /// Before this time.
