@@ -31,8 +31,9 @@ SKIPS = {
                                "private unless AllowEndpoints says so"),
     "CKV_AWS_258": (("CertificatesUrl", "ManageUrl"), "receivers fetch the certificate without credentials, and that function can "
                                                       "read nothing else; ManageUrl only with ManagementAuth=SMQ, where each request is signed"),
-    "CKV_AWS_18": (("TrailBucket",), "access logs of a bucket of logs that are kept for seven days"),
-    "CKV_AWS_21": (("TrailBucket",), "its log files are written once, validated by CloudTrail's digests, and gone after seven days"),
+    "CKV_AWS_18": (("TrailBucket", "EventBucket"), "access logs of a bucket of logs, or of events on their way, that none but the "
+                                                   "stack's functions reach and that is emptied after days"),
+    "CKV_AWS_21": (("TrailBucket", "EventBucket"), "objects are written once, under names that are never used again, and gone after days"),
     "CKV_AWS_35": (("Trail",), "the trail is encrypted with S3's key; " + KEY_OF_ONES_OWN),
     "CKV_AWS_67": (("Trail",), "a trail of one region, like the stack: S3 tells no other"),
 }

@@ -139,6 +139,32 @@ SES = {"eventType": "Delivery", "mail": {"timestamp": "2026-11-22T00:00:00.000Z"
 
 
 @step
+def a_topic_of_sns_is_an_endpoint(world):
+    topic = world.sns.create_topic(Name=world.stack.outputs["TopicPrefix"] + "people")["TopicArn"]
+    sink = world.sqs.create_queue(QueueName="sns-sink")["QueueUrl"]
+    arn = world.sqs.get_queue_attributes(QueueUrl=sink, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    world.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    world.rule("announced", "photos/announce/", [("topic", topic)])
+    world.put("announce/me")
+    message = wait_for(lambda: world.sqs.receive_message(QueueUrl=sink).get("Messages"), 60, "the queue behind SNS")[0]
+    envelope = json.loads(message["Body"])
+    assert oss(envelope["Message"])["oss"]["object"]["key"] == "announce/me", envelope
+    attributes = {name: held["Value"] for name, held in envelope["MessageAttributes"].items()}
+    assert attributes["rule"] == "announced" and attributes["bucket"] == "photos", attributes
+    assert attributes["eventType"] == "ObjectCreated:PutObject", attributes
+
+
+@step
+def accepted_events_reach_a_rule_made_later(world):
+    world.stack.act("CreateQueue", QueueName="again")
+    world.rule("again", "photos/elsewhere/", [("queue", "again")])
+    data = world.stack.act("ReplayEvents", Since="1h", RuleName="again")
+    assert data["Replayed"] >= 1, data
+    wait_for(lambda: "elsewhere/dog.jpg" in world.keys("again"), 60, "the event of before the rule")
+    world.stack.act("DeleteEventRule", ProductName="oss", RuleName="again")
+
+
+@step
 def a_rule_change_is_visible_within_five_seconds(world):
     world.stack.act("CreateQueue", QueueName="changed")
     world.rule("thumbnails", "photos/in/", [("queue", "changed")], action="UpdateEventRule")
@@ -271,7 +297,7 @@ def main():
     try:
         if not chosen.no_contract:
             contract(emulator)
-        stack = Stack(emulator, os.path.abspath(chosen.sam), "carillon", AllowEndpoints="127.0.0.0/8", EventBridgeSource="true")
+        stack = Stack(emulator, os.path.abspath(chosen.sam), "carillon", AllowEndpoints="127.0.0.0/8", EventBridgeSource="true", KeepEventsDays="1")
         print(f"deployed in {stack.seconds:.0f} s", flush=True)
         world = World(emulator, stack, Receiver())
         world.sam = os.path.abspath(chosen.sam)
