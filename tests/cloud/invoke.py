@@ -52,7 +52,7 @@ def main():
                  ROOT / f"target/lambda/carillon-{function}/bootstrap"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**environment(), "AWS_LAMBDA_FUNCTION_NAME": function})
             try:
-                files = [f for f in sorted(glob.glob(str(ROOT / f"events/{function}/*.json"))) if not f.endswith("rules.json")]
+                files = [f for f in sorted(glob.glob(str(ROOT / f"events/{function}/*.json"))) if os.path.basename(f) != "rules.json"]
                 for file in files:
                     why = wrong(function, invoke(pathlib.Path(file).read_bytes()))
                     total += 1
