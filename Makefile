@@ -8,7 +8,7 @@ unexport CARGO_TARGET_DIR
 # A change is judged by the same random cases each time; `make sim` draws new ones.
 export PROPTEST_RNG_SEED ?= 20201009
 
-.PHONY: run up test lint unit doc sdk signatures sim long crash bench bench-divan bench-instructions parts figures sbom deny reproduce help
+.PHONY: run up test lint unit doc sdk signatures sim fuzz long crash bench bench-divan bench-instructions parts figures sbom deny reproduce help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -50,6 +50,10 @@ include tests/cloud/cloud.mk
 
 sim: ## ten million simulated events, or an hour; prints the mix of faults and the bound
 	env -u PROPTEST_RNG_SEED $(CARGO) test --locked --release -p carillon-tests --test simulation ten_million -- --include-ignored --nocapture
+
+fuzz: ## changed samples through the decoder of every source, for FUZZ_SECONDS (60)
+	CARILLON_FUZZ_SECONDS=$${FUZZ_SECONDS:-60} CARILLON_FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
+		$(CARGO) test --locked -p carillon-ingest --test fuzz -- --nocapture
 
 long: ## the long form of all randomised tests
 	env -u PROPTEST_RNG_SEED CARILLON_LONG=1 CARILLON_RULE_SETS=1000000 $(CARGO) test --locked --workspace --release --quiet -- --include-ignored

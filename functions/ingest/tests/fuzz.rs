@@ -9,6 +9,7 @@ mod common;
 use carillon_core::envelope::{Packer, open_events};
 use carillon_ingest::{DeltaSize, Hint, Settings, SourceKind, decode};
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// xorshift64*: which bytes change does not matter, only that many do, and the same each time.
 struct Draw(u64);
@@ -107,10 +108,18 @@ fn changed_samples_of_every_source_neither_panic_nor_break_the_packing() {
         headers: vec![("x-carillon-event-type".into(), "Invoice:Sent".into())],
         ..Hint::default()
     };
-    let mut draw = Draw(0x9e37_79b9_7f4a_7c15);
+    // `make fuzz` changes other bytes each time, for as long as it says; its seed is printed first.
+    let number = |name: &str| Some(std::env::var(name).ok()?.parse::<u64>().unwrap());
+    let seed = number("CARILLON_FUZZ_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15);
+    let patience = Duration::from_secs(number("CARILLON_FUZZ_SECONDS").unwrap_or(0));
+    println!("seed {seed}");
+    let began = Instant::now();
+    let mut draw = Draw(seed.max(1));
     let mut reached: HashMap<SourceKind, usize> = HashMap::new();
     let mut runs = 0;
-    for (name, sample) in common::bodies() {
+    let samples: Vec<_> = common::bodies().into_iter().collect();
+    let passes = (0..).take_while(|pass| *pass == 0 || began.elapsed() < patience);
+    for (name, sample) in passes.flat_map(|_| &samples) {
         for round in 0..800 {
             let mut body = sample.clone();
             mutate(&mut draw, &mut body);
