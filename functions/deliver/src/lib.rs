@@ -44,6 +44,8 @@
 mod batch;
 pub mod bench;
 pub mod circuit;
+#[cfg(feature = "aws")]
+pub mod cloud;
 pub mod dial;
 mod http;
 mod queue;

@@ -5,11 +5,11 @@ use carillon_aws::{
     AttemptLines, CertificateShelf, Clients, DynamoDeadLetters, DynamoRules, Queues, Secret,
     Settings, SnsPublisher, StageQueues, SystemClock, SystemRandom,
 };
-use carillon_core::ports::StoreError;
 use carillon_core::push::guard::AddressGuard;
 use carillon_core::ruleset::SnapshotCache;
+use carillon_deliver::cloud::KeyDocument;
 use carillon_deliver::dial::{Dialler, DiallerSettings};
-use carillon_deliver::signing::{KeyStore, Signing, SigningSettings};
+use carillon_deliver::signing::{Signing, SigningSettings};
 use carillon_deliver::{Memory, NoSigner, Ports, Signer, SigningError, handle};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,28 +19,10 @@ use tokio::sync::OnceCell;
 /// signs.
 const KEYS_FRESH: Duration = Duration::from_secs(30);
 
-/// The key document in Secrets Manager.
-struct Document(Secret);
-
-#[async_trait::async_trait]
-impl KeyStore for Document {
-    async fn load(&self) -> Result<Option<String>, StoreError> {
-        self.0.read().await
-    }
-
-    async fn create(&self, document: &str) -> Result<(), StoreError> {
-        self.0.create(document).await
-    }
-
-    async fn replace(&self, held: &str, document: &str) -> Result<bool, StoreError> {
-        self.0.replace(held, document).await
-    }
-}
-
 /// The keys, and the shelf their certificates are served from. Fetched while the runtime is polled for the first time:
 /// neither waits for the other.
 struct Keys {
-    document: Document,
+    document: KeyDocument,
     shelf: CertificateShelf,
     settings: SigningSettings,
     opened: OnceCell<Opened>,
@@ -54,7 +36,7 @@ struct Opened {
 impl Keys {
     fn new(clients: &Clients, settings: &Settings) -> Self {
         Keys {
-            document: Document(Secret::new(clients, &settings.signing_secret)),
+            document: KeyDocument(Secret::new(clients, &settings.signing_secret)),
             shelf: CertificateShelf::new(clients, &settings.table),
             settings: SigningSettings {
                 mns: true,

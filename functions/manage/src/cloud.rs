@@ -10,27 +10,10 @@ use carillon_aws::{
 use carillon_core::ports::{SigningKeys, StageSender, StoreError};
 use carillon_core::push::guard::{AddressGuard, PushUrl};
 use carillon_core::ruleset::SnapshotCache;
-use carillon_deliver::signing::{CertificatePlace, KeyRing, KeyStore, Signing, SigningSettings};
+use carillon_deliver::cloud::KeyDocument;
+use carillon_deliver::signing::{CertificatePlace, KeyRing, Signing, SigningSettings};
 use carillon_ingest::DirectPublish;
 use std::sync::Arc;
-
-/// The key document in Secrets Manager, as its reader: the deliver stage makes it.
-struct Document(Secret);
-
-#[async_trait::async_trait]
-impl KeyStore for Document {
-    async fn load(&self) -> Result<Option<String>, StoreError> {
-        self.0.read().await
-    }
-
-    async fn create(&self, document: &str) -> Result<(), StoreError> {
-        self.0.create(document).await
-    }
-
-    async fn replace(&self, held: &str, document: &str) -> Result<bool, StoreError> {
-        self.0.replace(held, document).await
-    }
-}
 
 /// The shelf that the world's function serves from.
 struct Shelf(CertificateShelf);
@@ -136,7 +119,7 @@ async fn signing_keys(
     clients: &Clients,
     settings: &Settings,
 ) -> Result<Arc<dyn SigningKeys>, Error> {
-    let document = Arc::new(Document(Secret::new(clients, &settings.signing_secret)));
+    let document = Arc::new(KeyDocument(Secret::new(clients, &settings.signing_secret)));
     let signing = SigningSettings {
         mns: true,
         webhooks: true,
