@@ -194,6 +194,8 @@ pub(super) fn open(
         attempt_counts: Default::default(),
         attempts: Default::default(),
     });
+    // Whoever asks first must not read of empty queues.
+    ledger.stages.publish(&shared.stage_numbers);
     let waker = Arc::downgrade(&shared);
     settings.clock.subscribe(Arc::new(move || {
         if let Some(shared) = waker.upgrade() {
