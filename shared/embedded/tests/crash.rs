@@ -18,7 +18,7 @@ use carillon_embedded::{
     EventSourceMapping, HandOver, MappingSettings, Settings, Store, SystemRandom,
 };
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -59,11 +59,7 @@ fn start(store: &Store) -> Vec<EventSourceMapping> {
     .into_iter()
     .map(|(stage, to)| {
         let hands = store.hand_over();
-        // A record that was in hand at every one of many kills is no poison.
-        let settings = MappingSettings {
-            most_receptions: u32::MAX,
-            ..MappingSettings::default()
-        };
+        let settings = MappingSettings::default();
         EventSourceMapping::start(store.clone(), stage, settings, move |batch| {
             let store = hands.clone();
             async move { pass_on(&store, batch, to).await }
@@ -156,12 +152,12 @@ fn run_and_kill(data: &Path, first: u64) -> (Vec<u64>, Vec<u64>) {
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
     // Some kills come while the first message is under way, others after a thousand.
     let enough = 1 + SystemRandom.draw() % 1_000;
     let mut said = Vec::new();
     let mut acknowledged = 0;
-    for line in lines.by_ref() {
+    for line in output.by_ref().lines() {
         let line = line.unwrap();
         acknowledged += u64::from(number(&line, "acknowledged ").is_some());
         said.push(line);
@@ -172,11 +168,14 @@ fn run_and_kill(data: &Path, first: u64) -> (Vec<u64>, Vec<u64>) {
     assert!(acknowledged > 0, "the child ended before it sent anything");
     child.kill().unwrap();
     child.wait().unwrap();
-    // What was written before the kill was acknowledged before it. The last line may be cut short, and a number cut
-    // short would be another number: it is left out.
-    let rest: Vec<String> = lines.map_while(Result::ok).collect();
-    let whole = rest.len().saturating_sub(1);
-    said.extend_from_slice(&rest[..whole]);
+    // What was written before the kill was acknowledged before it. A last line that was cut short is left out: a number
+    // cut short would be another number. A whole one counts: what it tells of may be deleted by now.
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    let whole = rest
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    said.extend(whole.map(|line| line.trim_end().to_owned()));
     let all = |what: &str| said.iter().filter_map(|line| number(line, what)).collect();
     (all("acknowledged "), all("arrived "))
 }
