@@ -25,6 +25,9 @@
 //!   [`Settings::hold`]; meanwhile the record that it was made from stays where it is.
 //! * **At least once.** A record taken from a stage's queue and not settled comes again: at once when its process died or
 //!   gave it up, else when its lease ends. Messages of users' queues keep their visibility timeout over a restart.
+//! * **Poison is told from its neighbours.** A record that was in hand at two ends of the process is handled alone from then
+//!   on, and written on before it is answered ([`LeasedRecord::is_alone`]). Only a record that meets further ends so goes
+//!   to the dead letters as their cause; what merely was under way beside it is handled like any other.
 //! * **Accepted is kept.** A pack of events on its way to match is put into the archive by the transaction that puts it on
 //!   the queue, and lies there for [`Settings::keep_events`], or until [`Settings::keep_event_bytes`] are full of younger
 //!   ones. What is replayed is not kept again.

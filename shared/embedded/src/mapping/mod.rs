@@ -151,6 +151,9 @@ where
 
     async fn handle(&self, leased: Vec<LeasedRecord>) {
         let batch = leased.iter().map(|leased| leased.record.clone()).collect();
+        if leased.iter().any(LeasedRecord::is_alone) {
+            return self.handle_alone(batch, leased).await;
+        }
         let (flight, verdict) = self.call(batch).await;
         match verdict {
             Verdict::Answered(outcome) => {
@@ -177,6 +180,21 @@ where
                 }
             }
         }
+    }
+
+    /// Handles a record that may be what ended the process. What the handler hands on is written before it is answered.
+    async fn handle_alone(&self, batch: Vec<QueueRecord>, leased: Vec<LeasedRecord>) {
+        let verdict = attempt(|| (self.handler)(batch), self.settings.handler_timeout).await;
+        self.store.settle(match verdict {
+            Verdict::Answered(outcome) => self.settle_by(outcome, leased),
+            Verdict::Failed(reason) => {
+                tracing::error!(stage = %self.stage, %reason, "the handler failed on a record");
+                let failed = leased.into_iter();
+                failed
+                    .map(|leased| self.fail(leased, reason.clone()))
+                    .collect()
+            }
+        });
     }
 
     /// Calls the handler; what it hands on meanwhile is known by the number given.

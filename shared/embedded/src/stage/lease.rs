@@ -1,7 +1,7 @@
 //! Taking records: whose turn it is, and who holds what.
 
 use super::settle::{Held, Pending};
-use super::{Again, Group, Lease, LeasedRecord, Stages, number};
+use super::{Again, Group, Lease, LeasedRecord, Stages, Suspect, number};
 use crate::queue::unavailable;
 use crate::store::{Care, Job, Ledger, Outage, Shared, Store};
 use carillon_core::event::Timestamp;
@@ -31,11 +31,16 @@ struct Pick {
     count: u32,
     noted: bool,
     reason: String,
+    /// To be handled alone.
+    alone: bool,
 }
 
 impl Store {
     /// Takes up to `max` records of a stage; waits until there is one. Each is held for `lease`, then it comes again. A
     /// record that was received `most` times already goes to the dead letters instead, with the last reason given.
+    ///
+    /// A record that was in hand at two ends of the process comes alone ([`LeasedRecord::is_alone`]), and no other such
+    /// record of the stage comes before it is settled.
     ///
     /// Dropping the future gives up the wait; whatever it was just given is free at once.
     ///
@@ -117,7 +122,7 @@ impl Ledger {
     /// The next who still waits, if a group has a turn.
     fn next_intake(&mut self, stage: Stage) -> Option<Intake> {
         let queue = &mut self.stages.queues[number(stage)];
-        if queue.turns.is_empty() {
+        if queue.turns.is_empty() && !queue.has_suspect() {
             return None;
         }
         while let Some(intake) = queue.waiting.pop_front() {
@@ -128,8 +133,55 @@ impl Ledger {
         None
     }
 
-    /// Takes up to `max` free records, the groups in turn.
+    /// Takes a suspect, or else up to `max` free records, the groups in turn.
     fn pick(&mut self, stage: Stage, max: usize, most: u32) -> rusqlite::Result<Vec<Pick>> {
+        let mut picks = self.pick_suspect(stage, most)?;
+        if picks.is_empty() {
+            picks = self.pick_in_turn(stage, max, most)?;
+        }
+        if picks.is_empty() {
+            // All that was found may have been suspects.
+            picks = self.pick_suspect(stage, most)?;
+        }
+        Ok(picks)
+    }
+
+    /// Takes a record that must be handled alone, unless one is in hand.
+    fn pick_suspect(&mut self, stage: Stage, most: u32) -> rusqlite::Result<Vec<Pick>> {
+        let mut picks = Vec::new();
+        while picks.is_empty() {
+            let queue = &mut self.stages.queues[number(stage)];
+            if queue.alone.is_some() {
+                break;
+            }
+            let Some(Suspect { seq, group, count }) = queue.suspects.pop_front() else {
+                break;
+            };
+            let body = match self.body(seq) {
+                Ok(Some(body)) => body,
+                // Settled meanwhile.
+                Ok(None) => continue,
+                Err(error) => {
+                    let queue = &mut self.stages.queues[number(stage)];
+                    queue.suspects.push_front(Suspect { seq, group, count });
+                    return Err(error);
+                }
+            };
+            picks.push(Pick {
+                seq,
+                group,
+                body,
+                count,
+                noted: true,
+                reason: String::new(),
+                alone: true,
+            });
+            self.bury_worn_out(stage, most, 0, &mut picks);
+        }
+        Ok(picks)
+    }
+
+    fn pick_in_turn(&mut self, stage: Stage, max: usize, most: u32) -> rusqlite::Result<Vec<Pick>> {
         let mut picks: Vec<Pick> = Vec::new();
         while picks.len() < max {
             let queue = &mut self.stages.queues[number(stage)];
@@ -157,7 +209,7 @@ impl Ledger {
             if !exhausted && picks.len() > before {
                 queue.give_turn(id);
             } else if !exhausted && let Some(group) = queue.groups.get_mut(&id) {
-                // All it gave was worn out: burying that must not cost the group its turn.
+                // All it gave was worn out, or suspect: that must not cost the group its turn.
                 group.has_turn = true;
                 queue.turns.push_front(id);
             }
@@ -190,6 +242,7 @@ impl Ledger {
                         count: again.count,
                         noted: again.noted,
                         reason: again.reason,
+                        alone: false,
                     });
                     left -= 1;
                 }
@@ -221,8 +274,19 @@ impl Ledger {
         {
             group.cursor = (*due, pick.seq);
         }
-        let found = found.into_iter().map(|(_, pick)| pick);
-        picks.extend(found.filter(|pick| !self.stages.tracked.contains(&pick.seq)));
+        for (_, pick) in found {
+            if self.stages.tracked.contains(&pick.seq) {
+                continue;
+            }
+            if pick.alone {
+                let Pick { seq, count, .. } = pick;
+                let group = id;
+                let queue = &mut self.stages.queues[number(stage)];
+                queue.suspects.push_back(Suspect { seq, group, count });
+            } else {
+                picks.push(pick);
+            }
+        }
         if exhausted && let Some(next) = self.next_due_of(number(stage), id)? {
             self.stages.queues[number(stage)].becomes_free(id, next);
         }
@@ -286,6 +350,7 @@ impl Ledger {
                 body,
                 count,
                 noted: count > 0,
+                alone: count >= Suspect::FROM && reason.is_empty(),
                 reason,
             };
             found.push((due, pick));
@@ -334,6 +399,19 @@ impl Ledger {
         // Its groups have kept their turns; a timer makes the writer look again.
         let at = self.now.plus(Duration::from_secs(1));
         let queue = &mut self.stages.queues[number(stage)];
+        // What cannot be read now is asked for again with its group, and not by itself.
+        while let Some(suspect) = queue.suspects.pop_front() {
+            let Suspect { seq, group, count } = suspect;
+            if let Some(held) = queue.groups.get_mut(&group) {
+                held.again.push_back(Again {
+                    seq,
+                    count,
+                    noted: true,
+                    reason: String::new(),
+                });
+            }
+            queue.becomes_free(group, at);
+        }
         let turns: VecDeque<i64> = std::mem::take(&mut queue.turns);
         for id in turns {
             if let Some(group) = queue.groups.get_mut(&id) {
@@ -372,14 +450,18 @@ impl Ledger {
 
     fn hold(&mut self, intake: Intake, picks: Vec<Pick>, careful: &mut Vec<Careful>) {
         let ends = self.now.plus(intake.lease);
-        let mut notes = Vec::new();
+        let mut notes: Vec<(i64, u32)> = Vec::new();
         let mut records = Vec::with_capacity(picks.len());
         for pick in picks {
             let count = pick.count.saturating_add(1);
             let token = self.stages.token();
             let old = pick.seq <= self.stages.old;
             if old {
-                notes.push((pick.seq, count, pick.reason.clone()));
+                // Without a reason: it is known that it was in hand, and nothing more.
+                notes.push((pick.seq, count));
+            }
+            if pick.alone {
+                self.stages.queues[number(intake.stage)].alone = Some(pick.seq);
             }
             self.stages.queues[number(intake.stage)].start_lease(
                 pick.seq,
@@ -404,7 +486,8 @@ impl Ledger {
                 seq: pick.seq,
                 token,
             };
-            records.push(LeasedRecord::new(record, held, intake.shared.clone()));
+            let shared = intake.shared.clone();
+            records.push(LeasedRecord::new(record, held, pick.alone, shared));
         }
         if notes.is_empty() {
             // When the receiver is gone, the records are dropped with the answer, and so set free.
@@ -423,7 +506,7 @@ impl Ledger {
 struct Careful {
     reply: Reply,
     records: Vec<LeasedRecord>,
-    notes: Vec<(i64, u32, String)>,
+    notes: Vec<(i64, u32)>,
 }
 
 fn note_then_answer(careful: Vec<Careful>) -> Job {
@@ -431,8 +514,8 @@ fn note_then_answer(careful: Vec<Careful>) -> Job {
         care: Care::Committed,
         run: Box::new(move |ledger| {
             let noted: Result<(), Outage> = ledger.alone(|ledger| {
-                for (seq, count, reason) in careful.iter().flat_map(|careful| &careful.notes) {
-                    ledger.note(*seq, *count, reason)?;
+                for (seq, count) in careful.iter().flat_map(|careful| &careful.notes) {
+                    ledger.note(*seq, *count, "")?;
                 }
                 Ok(Ok(()))
             });

@@ -92,6 +92,11 @@ struct StageMemory {
     /// When leases (and rests after a failure) end.
     ends: BTreeSet<(Timestamp, i64)>,
     waiting: VecDeque<Intake>,
+    /// Records that were in hand when the process ended, and not for the first time. They are handed out alone, one at a
+    /// time.
+    suspects: VecDeque<Suspect>,
+    /// The suspect that is in hand.
+    alone: Option<i64>,
     total: u64,
 }
 
@@ -127,6 +132,22 @@ struct Again {
     /// Whether `stage_attempts` has a row of it.
     noted: bool,
     reason: String,
+}
+
+/// A record that may be what ends the process.
+///
+/// Whatever was in hand at such an end was received once more, the guilty and the innocent alike. A record is therefore
+/// never buried for ends that it met in company: from the second on it is handled alone, and what it hands on is written
+/// before it is answered, so that it is in hand for as short a time as can be.
+struct Suspect {
+    seq: i64,
+    group: i64,
+    count: u32,
+}
+
+impl Suspect {
+    /// Receptions that ended with the process, or out of time, before a record is handled alone.
+    const FROM: u32 = 2;
 }
 
 /// A record that is handed out, or rests after a failure.
@@ -206,6 +227,7 @@ impl Stages {
                 }
                 queue.ends.pop_first();
                 if let Some(lease) = queue.leases.remove(&seq) {
+                    queue.is_alone_no_more(seq);
                     queue.free(seq, lease);
                 }
             }
@@ -260,6 +282,16 @@ impl StageMemory {
             });
         }
         self.give_turn(lease.group);
+    }
+
+    /// Whether a suspect could be handed out.
+    fn has_suspect(&self) -> bool {
+        self.alone.is_none() && !self.suspects.is_empty()
+    }
+
+    /// A record's lease ended: should it be the suspect in hand, the next may come.
+    fn is_alone_no_more(&mut self, seq: i64) {
+        self.alone.take_if(|alone| *alone == seq);
     }
 
     /// Forgets a record that left the table.

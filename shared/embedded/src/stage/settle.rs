@@ -1,6 +1,6 @@
 //! What becomes of records that were taken.
 
-use super::{Flight, Lease, StageMemory, Stages, number};
+use super::{Flight, Lease, StageMemory, Stages, Suspect, number};
 use crate::store::{Job, Ledger, Shared};
 use carillon_core::delivery::{DeadLetter, DeadLetterContent};
 use carillon_core::event::Timestamp;
@@ -22,6 +22,7 @@ pub(super) struct Held {
 pub struct LeasedRecord {
     /// What the handler sees.
     pub record: QueueRecord,
+    alone: bool,
     held: Option<Held>,
     shared: Arc<Shared>,
 }
@@ -33,12 +34,20 @@ impl std::fmt::Debug for LeasedRecord {
 }
 
 impl LeasedRecord {
-    pub(super) fn new(record: QueueRecord, held: Held, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(record: QueueRecord, held: Held, alone: bool, shared: Arc<Shared>) -> Self {
         LeasedRecord {
             record,
+            alone,
             held: Some(held),
             shared,
         }
+    }
+
+    /// Whether it was in hand at more than one end of the process, and so may be their cause. Its handler should keep it
+    /// for no longer than it must, so that it is not in hand at the next by mere chance.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.alone
     }
 
     fn settle(mut self, fate: Fate) -> Settlement {
@@ -201,8 +210,23 @@ impl Stages {
                     queue.start_lease(seq, lease);
                 }
                 Fate::Released => {
-                    if let Some(mut lease) = queue.end_lease(seq) {
-                        lease.count = lease.count.saturating_sub(1);
+                    let alone = queue.alone == Some(seq);
+                    let Some(mut lease) = queue.end_lease(seq) else {
+                        continue;
+                    };
+                    lease.count = lease.count.saturating_sub(1);
+                    if lease.noted {
+                        // As if it had not been received, also for the next process.
+                        self.pending.push(Pending::Note {
+                            seq,
+                            count: lease.count,
+                            reason: lease.reason.clone(),
+                        });
+                    }
+                    if alone {
+                        let (group, count) = (lease.group, lease.count);
+                        queue.suspects.push_front(Suspect { seq, group, count });
+                    } else {
                         queue.free(seq, lease);
                     }
                 }
@@ -225,6 +249,7 @@ impl StageMemory {
 
     fn end_lease(&mut self, seq: i64) -> Option<Lease> {
         let lease = self.leases.remove(&seq)?;
+        self.is_alone_no_more(seq);
         self.ends.remove(&(lease.ends, seq));
         Some(lease)
     }
