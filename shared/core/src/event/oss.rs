@@ -262,6 +262,12 @@ impl OssBody {
             reason: error.to_string(),
         };
 
+        // A reader of members takes an array of as many elements, too.
+        if !event.get().starts_with('{') {
+            return Err(NotAnOssEvent {
+                reason: format!("it is {}, want an object", event.get()),
+            });
+        }
         let probe: Probe<'_> = serde_json::from_str(event.get()).map_err(wrong)?;
         let Some(oss) = probe.oss else {
             return Self::rebuilt(event);

@@ -210,3 +210,12 @@ fn draw_slice<T>(slice: &[T]) -> &[T] {
 pub fn event_type(text: &str) -> EventType {
     EventType::parse(text).unwrap()
 }
+
+/// What a future that waits for nothing gives.
+pub fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("it waits for something"),
+    }
+}
