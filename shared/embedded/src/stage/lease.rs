@@ -193,6 +193,10 @@ impl Ledger {
                 continue;
             };
             group.has_turn = false;
+            if group.total == 0 {
+                queue.groups.remove(&id);
+                continue;
+            }
             // A group alone fills the batch in one look; beside others it gets its share, and its next turn later.
             let quota = ((max - picks.len()) / (rivals + 1)).max(1);
             let before = picks.len();

@@ -303,8 +303,12 @@ impl StageMemory {
                 if let Some(armed) = group.armed {
                     self.due.remove(&(armed, id));
                 }
-                // Its place among the turns, if it has one, is passed over when it comes up.
-                self.groups.remove(&id);
+                group.armed = None;
+                // With a place among the turns it is forgotten when that comes up: forgotten now and back before then, it
+                // would have two.
+                if !group.has_turn {
+                    self.groups.remove(&id);
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ pub struct StageStatistics {
     pub records: u64,
     /// Records being handled, or resting after a failure.
     pub leased: u64,
-    /// Groups with records.
+    /// Groups with records, and those whose last record left since their turn was given.
     pub groups: u64,
 }
 

@@ -11,6 +11,11 @@ use carillon_embedded::{Durability, ManualClock, Settings, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How many histories are played: 32, or an eighth of `PROPTEST_CASES`.
+fn cases() -> u32 {
+    proptest::test_runner::Config::default().cases / 8
+}
+
 /// A store whose directory outlives it.
 struct World {
     runtime: tokio::runtime::Runtime,

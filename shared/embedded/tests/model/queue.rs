@@ -323,7 +323,7 @@ async fn play(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: super::cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn a_queue_does_what_its_model_does(steps in prop::collection::vec(step(), 1..60)) {
