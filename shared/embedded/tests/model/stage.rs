@@ -95,6 +95,16 @@ impl Model {
         record.is_some_and(|record| record.holder == Some(hand.reception))
     }
 
+    /// Notes the records that a take buries when their turn comes up.
+    fn note_worn(&mut self) {
+        let now = self.now;
+        let worn = self
+            .records
+            .iter()
+            .filter(|(_, record)| record.free <= now && record.count >= MOST);
+        self.worn.extend(worn.map(|(body, _)| body.clone()));
+    }
+
     /// Holds the model against the dead letters of a store that was closed and opened again.
     fn reconcile(&mut self, letters: &BTreeSet<String>) -> Result<(), TestCaseError> {
         prop_assert!(self.buried.is_subset(letters), "a dead letter is missing");
@@ -169,12 +179,7 @@ async fn play(
             );
         }
         Step::Take { max } => {
-            let now = model.now;
-            let worn = model
-                .records
-                .iter()
-                .filter(|(_, record)| record.free <= now && record.count >= MOST);
-            model.worn.extend(worn.map(|(body, _)| body.clone()));
+            model.note_worn();
             let (suspects, mut free): (Vec<_>, Vec<_>) = model
                 .free()
                 .into_iter()
@@ -326,6 +331,7 @@ fn history(steps: &[Step]) -> Result<(), TestCaseError> {
         .block_on(play(&world, &mut model, &mut hands, 0, &Step::Reopen))?;
     world.advance(1_000_000);
     model.now += 1_000_000;
+    model.note_worn();
     model.records.retain(|_, record| record.count < MOST);
     while !model.records.is_empty() {
         let taken = world.runtime.block_on(take(&world.store, 10));
@@ -362,6 +368,24 @@ fn a_group_that_empties_and_fills_has_one_turn() {
         send(None),
         send(Some(1)),
         Step::Take { max: 2 },
+    ])
+    .unwrap();
+}
+
+/// What is worn out before the last take of all is left where it is.
+#[test]
+fn what_nobody_takes_any_more_is_not_buried() {
+    history(&[
+        Step::Send {
+            group: None,
+            delay: 0,
+        },
+        Step::Reopen,
+        Step::Take { max: 1 },
+        Step::Advance { millis: 10_000 },
+        Step::Take { max: 1 },
+        Step::Advance { millis: 10_000 },
+        Step::Take { max: 1 },
     ])
     .unwrap();
 }
