@@ -8,8 +8,12 @@ mod stage;
 
 use carillon_core::event::Timestamp;
 use carillon_embedded::{Durability, ManualClock, Settings, Store};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+/// Stands in for a store between its closing and its opening.
+static UNUSED: LazyLock<Store> =
+    LazyLock::new(|| Store::open_temporary(Settings::default()).unwrap());
 
 /// How many histories are played: 32, or an eighth of `PROPTEST_CASES`.
 fn cases() -> u32 {
@@ -44,11 +48,8 @@ impl World {
     fn reopen(&mut self) {
         self.runtime.block_on(self.store.close());
         // The handle is still there, and so is its claim on the directory; a fresh one needs it gone.
-        self.store = {
-            let unused = Store::open_temporary(Settings::default()).unwrap();
-            drop(std::mem::replace(&mut self.store, unused));
-            open(&self.data, &self.clock)
-        };
+        drop(std::mem::replace(&mut self.store, UNUSED.clone()));
+        self.store = open(&self.data, &self.clock);
     }
 
     fn advance(&self, millis: u64) {
