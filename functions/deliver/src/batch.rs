@@ -45,6 +45,8 @@ struct Lane {
     subscription: Arc<Subscription>,
     waiting: VecDeque<Job>,
     under_way: usize,
+    /// When an operator last sent one of them again.
+    redriven: Option<Timestamp>,
 }
 
 pub(crate) async fn run(ports: &Ports, batch: &[QueueRecord]) -> BatchOutcome {
@@ -128,10 +130,13 @@ fn open(
                         subscription: subscription.clone(),
                         waiting: VecDeque::new(),
                         under_way: 0,
+                        redriven: None,
                     });
                     lanes.len() - 1
                 });
-            lanes[lane].waiting.push_back(job);
+            let lane = &mut lanes[lane];
+            lane.redriven = lane.redriven.max(job.delivery.redriven);
+            lane.waiting.push_back(job);
         }
     }
     lanes
@@ -201,7 +206,8 @@ async fn push_to_queues(ports: &Ports, lanes: VecDeque<Lane>, settling: &mut Set
             Target::Sns(topic) => Sink::Sns(topic.clone()),
         };
         for job in lane.waiting {
-            match ports.memory.circuits.admit(&lane.subscription, began) {
+            let circuits = &ports.memory.circuits;
+            match circuits.admit(&lane.subscription, lane.redriven, began) {
                 Admission::Go(permit) => {
                     sends.entry(sink.clone()).or_default().push((
                         job,
@@ -274,7 +280,8 @@ async fn push_over_http(ports: &Ports, mut lanes: VecDeque<Lane>, settling: &mut
                 continue;
             }
             let now = ports.clock.now();
-            match ports.memory.circuits.admit(&lane.subscription, now) {
+            let circuits = &ports.memory.circuits;
+            match circuits.admit(&lane.subscription, lane.redriven, now) {
                 Admission::Go(permit) => {
                     let job = lane
                         .waiting

@@ -17,6 +17,9 @@
 //! * The first failed round costs nothing, the second 500 ms, each one after it twice as long, 60 s at most (HELP: Push
 //!   backoff policy). A round that failed slowly (a second or more) is not given the free one: it took worker time.
 //! * While the circuit is open nothing is pushed; after it, one push at a time until one succeeds.
+//! * An operator who sends a delivery again says that the endpoint is well. When that is newer than every push that
+//!   failed, it need not wait until the circuit is half open: one push goes at once, as the probe. When it fails, what was
+//!   said before it began is no news any more.
 //! * An HTTP endpoint that has not yet answered well has at most [`UNPROVEN`] pushes under way in this process; one that
 //!   failed twice in a row has half as many after each failed round.
 //! * A rate limit lets a second's worth through at once, then one by one; what is above it is given times that keep to it.
@@ -71,6 +74,8 @@ struct Lane {
     /// Moves with every failed round; a permit of an older one says nothing new.
     round: u64,
     open_until: Option<Timestamp>,
+    /// When the newest push that failed began; what an operator said before that is refuted.
+    refuted: Option<Timestamp>,
     probing: bool,
     proven: bool,
     limit: u32,
@@ -87,6 +92,7 @@ impl Lane {
             failures: 0,
             round: 0,
             open_until: None,
+            refuted: None,
             probing: false,
             proven: false,
             limit: UNPROVEN,
@@ -136,9 +142,15 @@ impl Circuits {
         lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for one push.
+    /// Asks for one push. `redriven`: when an operator last sent something of this subscription again, as far as its
+    /// deliveries tell.
     #[must_use]
-    pub fn admit(&self, subscription: &Subscription, now: Timestamp) -> Admission {
+    pub fn admit(
+        &self,
+        subscription: &Subscription,
+        redriven: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Admission {
         let mut lanes = Self::lock(&self.lanes);
         let key = (subscription.topic.clone(), subscription.name.clone());
         if lanes.len() >= REMEMBERED && !lanes.contains_key(&key) {
@@ -154,11 +166,16 @@ impl Circuits {
             };
         }
         if let Some(until) = lane.open_until {
-            if now < until {
+            let news = redriven > lane.refuted;
+            if now < until && !news {
                 return Admission::Wait(until.since(now));
             }
             if lane.probing {
-                return Admission::Wait(lane.pause().max(FIRST_PAUSE));
+                return if news {
+                    Admission::Busy
+                } else {
+                    Admission::Wait(lane.pause().max(FIRST_PAUSE))
+                };
             }
         } else if lane.is_full() {
             return Admission::Busy;
@@ -177,6 +194,8 @@ impl Circuits {
             round: lane.round,
             probe: lane.probing,
             since: now,
+            // By the operator's clock, which need not be ours.
+            tests: redriven.max(Some(now)),
             ended: false,
         })
     }
@@ -190,6 +209,8 @@ pub struct Permit {
     round: u64,
     probe: bool,
     since: Timestamp,
+    /// Its failure refutes what was said up to then.
+    tests: Option<Timestamp>,
     ended: bool,
 }
 
@@ -216,6 +237,7 @@ impl Permit {
                 lane.open_until = None;
             }
             OutcomeClass::Retry => {
+                lane.refuted = lane.refuted.max(self.tests);
                 if self.round != lane.round {
                     return;
                 }

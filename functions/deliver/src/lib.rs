@@ -29,6 +29,8 @@
 //! * A subscription that fails again and again is left alone for 500 ms, then twice as long each time, 60 s at most
 //!   (HELP: Push backoff policy). Its deliveries wait meanwhile in the queue, no attempt is counted, and those that
 //!   outlive the topic's retention of one day become dead letters.
+//! * A delivery that an operator redrives does not wait for the endpoint's next probe: it is the probe, at once. One is
+//!   pushed, and the others follow when it is taken; when it is not, they wait like the rest.
 //! * What waits comes back when the endpoint's next probe is due, and no sooner than after an eighth of what it has
 //!   waited already, 15 minutes at most: about 30 re-sends in the first hour, 130 in a day.
 //! * Every re-send carries its number. What comes with a smaller one than this process has passed on is a copy, left by a

@@ -18,14 +18,14 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn go(circuits: &Circuits, web: &Subscription, now: Timestamp) -> Permit {
-    match circuits.admit(web, now) {
+    match circuits.admit(web, None, now) {
         Admission::Go(permit) => permit,
         other => panic!("not admitted: {other:?}"),
     }
 }
 
 fn wait(circuits: &Circuits, web: &Subscription, now: Timestamp) -> Duration {
-    match circuits.admit(web, now) {
+    match circuits.admit(web, None, now) {
         Admission::Wait(delay) | Admission::Paced(delay) => delay,
         other => panic!("not held back: {other:?}"),
     }
@@ -69,6 +69,45 @@ fn half_open_is_one_probe_at_a_time() {
 }
 
 #[test]
+fn a_redrive_is_a_probe_at_once_and_its_failure_refutes_it() {
+    let (circuits, web) = (Circuits::default(), http_subscription("web"));
+    // Nine failures, each as soon as it may be. The last began in second 480, and ends five seconds later.
+    let begun = 480_000;
+    for round in 0..8 {
+        let now = at(round * 60_000);
+        go(&circuits, &web, now).end(Retry, None, now);
+    }
+    let last = go(&circuits, &web, at(begun));
+    last.end(Retry, None, at(begun + 5_000));
+    let now = at(begun + 6_000);
+    let said = |when| circuits.admit(&web, Some(at(when)), now);
+    assert!(matches!(said(begun), Admission::Wait(_)), "no news");
+    // Said after it began: its failure says nothing about that.
+    let Admission::Go(probe) = said(begun + 1_000) else {
+        panic!("the operator says that it is well")
+    };
+    assert!(
+        matches!(said(begun + 1_000), Admission::Busy),
+        "one at a time"
+    );
+    assert!(wait(&circuits, &web, now) > MS * 50_000);
+    probe.end(Retry, None, now);
+    assert!(matches!(said(begun + 1_000), Admission::Wait(_)), "refuted");
+    // By a clock that runs ahead of ours, too, one failure refutes what was said before it.
+    let ahead = begun + 90_000;
+    let Admission::Go(probe) = said(ahead) else {
+        panic!("said once more")
+    };
+    probe.end(Retry, None, now);
+    assert!(matches!(said(ahead), Admission::Wait(_)), "refuted");
+    let Admission::Go(probe) = said(ahead + 1) else {
+        panic!("and once more")
+    };
+    probe.end(Success, None, now);
+    let _permit = go(&circuits, &web, now);
+}
+
+#[test]
 fn of_pushes_that_were_under_way_together_one_failure_counts() {
     let (circuits, web) = (Circuits::default(), http_subscription("web"));
     let permits: Vec<Permit> = (0..UNPROVEN).map(|_| go(&circuits, &web, at(0))).collect();
@@ -89,7 +128,7 @@ fn a_slow_failure_has_no_free_round() {
 fn the_unproven_have_few_under_way_and_the_proven_many() {
     let (circuits, web) = (Circuits::default(), http_subscription("web"));
     let mut permits: Vec<Permit> = (0..UNPROVEN).map(|_| go(&circuits, &web, at(0))).collect();
-    assert!(matches!(circuits.admit(&web, at(0)), Admission::Busy));
+    assert!(matches!(circuits.admit(&web, None, at(0)), Admission::Busy));
     permits.pop().unwrap().end(Success, None, at(1));
     permits.extend((0..100).map(|_| go(&circuits, &web, at(1))));
 }
@@ -202,4 +241,79 @@ async fn a_rate_limit_spreads_a_batch_over_time() {
         delays,
         (1..=15).map(|n| 1_000 + n * 200).collect::<Vec<u128>>()
     );
+}
+
+/// An endpoint that fails until its circuit is open for a minute, and one delivery that an operator sends again.
+async fn given_up(subscription: Subscription) -> World {
+    let world = World::new(vec![subscription]);
+    world.answers(|_| answer(500));
+    world.queues.missing.lock().unwrap().push("inbox".into());
+    for number in 0..9 {
+        world
+            .run(&[record(&pack(&[delivery("web", number)]))])
+            .await;
+        world.clock.advance(Duration::from_secs(60));
+    }
+    world.run(&[record(&pack(&[delivery("web", 10)]))]).await;
+    world.clock.advance(MS);
+    world.resent();
+    world
+}
+
+fn redriven(world: &World, numbers: std::ops::Range<u128>) -> carillon_core::ports::QueueRecord {
+    let now = world.ports.clock.now();
+    let again: Vec<_> = numbers
+        .map(|number| delivery("web", number).renewed(now))
+        .collect();
+    record(&pack(&again))
+}
+
+#[tokio::test]
+async fn what_is_redriven_is_pushed_at_once_when_the_endpoint_is_well_again() {
+    let world = given_up(http_subscription("web")).await;
+    // Without an operator's word nothing is pushed.
+    let before = world.pushes();
+    world.answers(|_| answer(200));
+    world.run(&[record(&pack(&[delivery("web", 11)]))]).await;
+    assert_eq!(world.pushes(), before);
+    assert!(world.resent()[0].1 > Duration::from_secs(50));
+    // The first is the probe, and the others of its batch follow it; what only waited goes along.
+    let waited = record(&pack(&[delivery("web", 11)]));
+    world.run(&[waited, redriven(&world, 20..40)]).await;
+    assert_eq!(world.pushes(), before + 21);
+    assert!(world.resent().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_redriven_to_an_endpoint_that_still_fails_is_one_push() {
+    let world = given_up(http_subscription("web")).await;
+    let before = world.pushes();
+    world
+        .run(&[redriven(&world, 20..40), redriven(&world, 40..60)])
+        .await;
+    assert_eq!(world.pushes(), before + 1);
+    let resent = world.resent();
+    let held = resent.iter().flat_map(|(record, _)| unpack(record));
+    assert_eq!(held.count(), 40, "none is lost");
+    // And it stays one, though the operator's word is on each of them.
+    let again: Vec<_> = resent.into_iter().map(|(record, _)| record).collect();
+    world.run(&again).await;
+    assert_eq!(world.pushes(), before + 1);
+}
+
+#[tokio::test]
+async fn what_is_redriven_to_a_queue_that_is_back_goes_at_once() {
+    let world = given_up(queue_subscription("web", "inbox")).await;
+    world.queues.missing.lock().unwrap().clear();
+    world.run(&[redriven(&world, 20..40)]).await;
+    assert_eq!(world.queues.sent.lock().unwrap().len(), 1, "the probe");
+    // The rest is back in a moment, and not in a minute.
+    let rest: Vec<_> = world.resent();
+    assert!(
+        rest.iter()
+            .all(|(_, delay)| *delay < Duration::from_secs(1))
+    );
+    let rest: Vec<_> = rest.into_iter().map(|(record, _)| record).collect();
+    world.run(&rest).await;
+    assert_eq!(world.queues.sent.lock().unwrap().len(), 20);
 }
