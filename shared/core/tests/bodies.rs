@@ -229,6 +229,7 @@ fn what_is_learnt_later_is_written_into_the_event() {
         r#"{"oss":{"object":{"key":"k"}}}"#,
         r#"{"oss":{"ossSchemaVersion":"1.0","object":{"key":"k"}}}"#,
         r#"{"oss":{}}"#,
+        r#"{"oss":{"bucket":{},"object":{},"ossSchemaVersion":"1.0"}}"#,
         r#"{"oss":{"bucket":{},"ossSchemaVersion":"1.0"},"object":{"key":"k"}}"#,
     ] {
         assert_eq!(oss(other).completed(&with), oss(other), "{other}");

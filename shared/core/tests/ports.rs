@@ -6,8 +6,9 @@ mod support;
 
 use carillon_core::event::{EventId, IdentityHasher, Timestamp};
 use carillon_core::ports::{
-    Accepted, DuplicateWindow, Marks, MemoryMarks, OutgoingMessage, QueueAttributes, QueueError,
-    Stage, StageSender, StoreError,
+    Accepted, AttemptQuery, AttemptRecord, DeadLetterAdmin, DuplicateWindow, KeptDeadLetter, Marks,
+    MemoryMarks, OutgoingMessage, Page, QueueAttributes, QueueError, Selection, Stage, StageSender,
+    StoreError,
 };
 use std::sync::Mutex;
 use std::time::Duration;
@@ -168,5 +169,52 @@ fn messages_and_queues_begin_with_the_vendor_s_defaults() {
     assert_eq!(
         serde_json::to_string(&read).unwrap(),
         r#"{"DelaySeconds":0,"MaximumMessageSize":65536,"MessageRetentionPeriod":345600,"VisibilityTimeout":30,"PollingWaitSeconds":0,"LoggingEnabled":false}"#
+    );
+}
+
+/// A log and a store that can do no more than they must.
+struct Plain;
+
+#[async_trait::async_trait]
+impl AttemptQuery for Plain {
+    async fn attempts(
+        &self,
+        _: &Selection,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Page<AttemptRecord>, StoreError> {
+        Err(StoreError("not asked".into()))
+    }
+}
+
+#[async_trait::async_trait]
+impl DeadLetterAdmin for Plain {
+    async fn list(
+        &self,
+        _: &Selection,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Page<KeptDeadLetter>, StoreError> {
+        Err(StoreError("not asked".into()))
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<KeptDeadLetter>, StoreError> {
+        Ok(None)
+    }
+
+    async fn delete(&self, _: &[String]) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+}
+
+#[test]
+fn what_a_store_cannot_do_it_says() {
+    let followed = ready(Plain.follow(&Selection::default(), None, 1, Duration::ZERO));
+    assert_eq!(followed, Ok(None), "this log cannot be followed");
+    let error = ready(Plain.redrive(&["a".into(), "b".into()])).unwrap_err();
+    assert!(
+        error
+            .0
+            .contains("cannot send dead letters again (2 were asked for)")
     );
 }

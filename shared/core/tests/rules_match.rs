@@ -283,7 +283,7 @@ fn a_set_that_exceeds_the_caches() {
         .collect();
     let set = RuleSet::build(rules.clone());
     assert!(set.index_bytes() > 2 << 20, "{}", set.index_bytes());
-    let events: Vec<(&str, String)> = (0..250)
+    let events: Vec<(&str, String)> = (0..100)
         .map(|_| {
             let resource = match &rules[draw.below(rules.len())].resources {
                 Resources::AnyOf(alternatives) => match &alternatives[0][0].pattern {
@@ -314,7 +314,7 @@ fn a_set_that_exceeds_the_caches() {
         assert_eq!(hits, want, "{event_type} on {resource:?}");
         batched += hits.len();
     });
-    assert!(batched > 100, "{batched}");
+    assert!(batched > 40, "{batched}");
 }
 
 #[test]

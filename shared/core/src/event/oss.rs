@@ -345,7 +345,8 @@ impl OssBody {
         let (Some(object), Some(end)) = (object, end) else {
             return self.clone();
         };
-        if json.get(end..self.at) != Some(AFTER) || object > end {
+        // An object without members is no decoder's.
+        if json.get(end..self.at) != Some(AFTER) || object >= end {
             return self.clone();
         }
         let mut text = String::with_capacity(json.len() + 64);

@@ -234,14 +234,6 @@ impl Region<'_> {
             .any(|pattern| contains(pattern, &self.shape))
     }
 
-    fn holds(&self, name: &str) -> bool {
-        let in_shape = match &self.shape {
-            Shape::One(one) => *one == name,
-            Shape::Ends(prefix, suffix) => name.starts_with(&**prefix) && name.ends_with(suffix),
-        };
-        in_shape && !self.less.iter().any(|pattern| pattern.matches(name))
-    }
-
     /// A name of the region, which must not be empty.
     fn witness(&self) -> String {
         let (prefix, suffix) = match &self.shape {
@@ -280,7 +272,9 @@ impl Region<'_> {
             .collect();
         // A key that is all suffix (`movie/.avi`) is a possible name, but `movie/x.avi` reads better.
         names.sort_by_key(|name| !plausible(name, suffix));
-        let found = names.iter().position(|name| self.holds(name));
+        let found = names
+            .iter()
+            .position(|name| !self.less.iter().any(|pattern| pattern.matches(name)));
         names.swap_remove(
             found.expect("the name with foreign characters is in every region that is not empty"),
         )

@@ -155,7 +155,6 @@ impl Reading {
                             reading.text(field, value)
                         });
                 }
-                "MatchRules" if value.is_null() => {}
                 "MatchRules" => {
                     let rules = reading.list(name, value, |reading, field, value| {
                         reading.list(field, value, Reading::clause)
@@ -172,7 +171,6 @@ impl Reading {
                     }
                     other => reading.fault(name, other, "want true or false"),
                 },
-                "Endpoints" if value.is_null() => {}
                 "Endpoints" => {
                     let endpoints = reading.list(name, value, Reading::endpoint);
                     reading.spec.endpoints = value.is_array().then_some(endpoints);

@@ -175,12 +175,11 @@ impl Subscription {
 /// `mns-en-subs-oss-<rule>-<n>-<digits>` (real captures; digits look like epoch milliseconds and three more).
 #[must_use]
 pub fn auto_names(product: &Product, rule: &RuleName, now: Timestamp, draw: u64) -> AutoNames {
-    // A user's product of 64 characters and a rule of 85 would overrun the longest topic name; the tail is what makes
-    // the name unique, so the middle gives way.
-    let digits = format!("{}{:03}", now.as_millis(), draw % 1000);
-    let room = TopicName::MAX_LEN - "mns-en-topics---999".len() - digits.len();
-    let middle: String = format!("{product}-{rule}").chars().take(room).collect();
-    AutoNames { middle, digits }
+    // With a user's product of 64 characters and a rule of 85 there is room for more digits than a moment has.
+    AutoNames {
+        middle: format!("{product}-{rule}"),
+        digits: format!("{}{:03}", now.as_millis(), draw % 1000),
+    }
 }
 
 /// See [`auto_names`].
@@ -195,13 +194,13 @@ impl AutoNames {
     #[must_use]
     pub fn topic(&self) -> TopicName {
         TopicName::parse(&format!("mns-en-topics-{}-{}", self.middle, self.digits))
-            .expect("product and rule names hold only letters, digits and hyphens, and the length is bounded above")
+            .expect("product and rule names hold only letters, digits and hyphens, and the longest of them leave room")
     }
 
     /// Name of the subscription of endpoint `index`, from 1.
     #[must_use]
     pub fn subscription(&self, index: usize) -> SubscriptionName {
         SubscriptionName::parse(&format!("mns-en-subs-{}-{index}-{}", self.middle, self.digits))
-            .expect("product and rule names hold only letters, digits and hyphens, and the length is bounded above")
+            .expect("product and rule names hold only letters, digits and hyphens, and the longest of them leave room")
     }
 }
