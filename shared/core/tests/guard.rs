@@ -141,3 +141,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_url_that_encoding_makes_too_long_is_refused_when_it_is_saved() {
+    // Six bytes for each two; the dialler reads the URL again as it is written.
+    let fits = format!("https://example.com/{}", "é".repeat(679));
+    let written = PushUrl::parse(&fits).unwrap().to_string();
+    assert_eq!(written.len(), 20 + 6 * 679);
+    assert_eq!(PushUrl::parse(&written).unwrap().to_string(), written);
+    let grows = format!("https://example.com/{}", "é".repeat(680));
+    let error = PushUrl::parse(&grows).unwrap_err();
+    assert!(error.why.contains("percent-encoded"), "{error}");
+}

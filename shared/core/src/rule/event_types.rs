@@ -55,12 +55,15 @@ impl EventTypePattern {
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let name = crate::event::canonical(text);
         let parsed = match name.strip_suffix(":*") {
-            // A group must itself be a sound name.
+            // A group must itself be a sound name, in no other spelling: blanks before its colon would fall off, and what
+            // is left may be no pattern any more.
             Some(group) => EventType::parse(group)
+                .ok()
+                .filter(|sound| sound.as_str() == group)
                 .map(|group| EventTypePattern::Group(group.as_str().to_owned())),
-            None => EventType::parse(&name).map(EventTypePattern::Name),
+            None => EventType::parse(&name).ok().map(EventTypePattern::Name),
         };
-        parsed.map_err(|_| InvalidName {
+        parsed.ok_or_else(|| InvalidName {
             what: "event type",
             value: text.chars().take(128).collect(),
             want: "a name such as `ObjectCreated:PutObject` or a whole group such as `ObjectCreated:*` (for all that no other rule takes there is the default rule)",
@@ -159,5 +162,39 @@ impl fmt::Display for EventTypes {
             pattern.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is stored is read again with the rules table: it must be a pattern still, and the same one.
+    #[test]
+    fn a_pattern_in_any_spelling_is_read_back_as_itself_or_refused() {
+        for (text, want) in [
+            ("ObjectCreated:*", Some("ObjectCreated:*")),
+            (" * oss:ObjectCreate:* ", Some("ObjectCreated:*")),
+            ("oss:oss:ObjectCreated:*", Some("ObjectCreated:*")),
+            (
+                "oss:oss:ObjectRemoved:DeleteObject",
+                Some("ObjectRemoved:DeleteObject"),
+            ),
+            ("x:oss:*", Some("x:oss:*")),
+            ("oss:*", None),
+            ("oss:oss:*", None),
+            ("oss :*", None),
+            ("oss\n\n:*", None),
+            ("ObjectCreated :*", None),
+            (":*", None),
+            ("*", None),
+        ] {
+            let parsed = EventTypePattern::parse(text).ok();
+            let written = parsed.as_ref().map(ToString::to_string);
+            assert_eq!(written.as_deref(), want, "{text:?}");
+            if let (Some(parsed), Some(written)) = (parsed, written) {
+                assert_eq!(EventTypePattern::parse(&written), Ok(parsed), "{text:?}");
+            }
+        }
     }
 }

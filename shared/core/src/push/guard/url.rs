@@ -129,12 +129,22 @@ impl PushUrl {
         if target.starts_with(RESERVED_PATH) {
             return Err("paths that begin with mns-reserverd- are reserved");
         }
-        Ok(PushUrl {
+        let url = PushUrl {
             scheme,
             host,
             port,
             target,
-        })
+        };
+        // A letter beyond ASCII takes up to twelve bytes in place of four, and the default path may have been added.
+        if url.written_len() > MAX_LEN {
+            return Err("it is longer than 4096 bytes once it is percent-encoded");
+        }
+        Ok(url)
+    }
+
+    /// Bytes of the URL as it is written.
+    fn written_len(&self) -> usize {
+        self.scheme.as_str().len() + "://".len() + self.authority().len() + self.target.len()
     }
 
     /// The scheme.
