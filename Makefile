@@ -51,9 +51,8 @@ include tests/cloud/cloud.mk
 sim: ## ten million simulated events, or an hour; prints the mix of faults and the bound
 	env -u PROPTEST_RNG_SEED $(CARGO) test --locked --release -p carillon-tests --test simulation ten_million -- --include-ignored --nocapture
 
-fuzz: ## changed samples through the decoder of every source, for FUZZ_SECONDS (60)
-	CARILLON_FUZZ_SECONDS=$${FUZZ_SECONDS:-60} CARILLON_FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
-		$(CARGO) test --locked -p carillon-ingest --test fuzz -- --nocapture
+fuzz: ## every fuzz target with coverage feedback, FUZZ_SECONDS (60) each, FUZZ_JOBS at a time; needs a C++ compiler
+	sh tests/fuzz/run.sh $(FUZZ_TARGETS)
 
 long: ## the long form of all randomised tests
 	env -u PROPTEST_RNG_SEED CARILLON_LONG=1 CARILLON_RULE_SETS=1000000 $(CARGO) test --locked --workspace --release --quiet -- --include-ignored

@@ -1,12 +1,16 @@
-//! Seconds of fuzzing in every test run: the fuzz targets over mutations of kept inputs, with a seeded generator. The long
-//! form is in `tests/fuzz`.
+//! Seconds of fuzzing in every test run: the fuzz targets over kept inputs and mutations of them, with a seeded generator.
+//! The long form, guided by coverage, is in `tests/fuzz`.
 
 use crate::rng::Rng;
 use std::panic::catch_unwind;
 use std::path::Path;
 
+#[allow(
+    unreachable_pub,
+    reason = "the fuzz crate shares it, and there it is public"
+)]
 #[path = "../fuzz/targets.rs"]
-mod targets;
+pub(crate) mod targets;
 
 /// Inputs worth mutating: one of each shape.
 const KEPT: &[&str] = &[
@@ -83,39 +87,60 @@ fn mutate(rng: &mut Rng, input: &mut Vec<u8>) {
     }
 }
 
-#[test]
-fn no_input_makes_a_reader_panic() {
-    let mut corpus: Vec<Vec<u8>> = KEPT.iter().map(|text| text.as_bytes().to_vec()).collect();
-    // Sample events, and inputs that once found something.
-    for folder in ["../events", "fuzz/kept"] {
-        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
-        while let Some(folder) = folders.pop() {
-            let mut entries: Vec<_> = std::fs::read_dir(folder)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.path())
-                .collect();
-            entries.sort();
-            for path in entries {
-                if path.is_dir() {
-                    folders.push(path);
-                } else if let Ok(bytes) = std::fs::read(path) {
-                    corpus.push(bytes);
-                }
+/// The bytes of all files below a folder, in a fixed order.
+fn files(folder: &str) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        let mut entries: Vec<_> = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        entries.sort();
+        for path in entries {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(bytes) = std::fs::read(path) {
+                found.push(bytes);
             }
         }
     }
+    found
+}
+
+fn run(name: &str, target: fn(&[u8]), input: &[u8]) {
+    if catch_unwind(|| target(input)).is_err() {
+        panic!("{name} panics on {:?}", String::from_utf8_lossy(input));
+    }
+}
+
+/// What the fuzzer found worth keeping for each target, what once failed among it, and every sample event.
+#[test]
+fn kept_inputs_make_no_reader_panic() {
+    let samples = files("../events");
+    assert!(samples.len() > 100, "the samples are there");
+    for (name, target, _) in targets::TARGETS {
+        let corpus = files(&format!("fuzz/corpus/{name}"));
+        assert!(!corpus.is_empty(), "{name} has a kept corpus");
+        for input in corpus.iter().chain(&samples) {
+            run(name, *target, input);
+        }
+    }
+}
+
+#[test]
+fn no_input_makes_a_reader_panic() {
     let mut rng = Rng::new(17);
-    for (name, target) in targets::TARGETS {
-        for round in 0..20_000 {
+    for (name, target, rounds) in targets::TARGETS {
+        let mut corpus = files(&format!("fuzz/corpus/{name}"));
+        corpus.extend(KEPT.iter().map(|text| text.as_bytes().to_vec()));
+        corpus.extend(files("../events"));
+        for _ in 0..*rounds {
             let mut input = corpus[rng.below(corpus.len())].clone();
-            if round >= corpus.len() {
-                mutate(&mut rng, &mut input);
-            }
-            if catch_unwind(|| target(&input)).is_err() {
-                panic!("{name} panics on {:?}", String::from_utf8_lossy(&input));
-            }
+            mutate(&mut rng, &mut input);
+            run(name, *target, &input);
         }
     }
 }

@@ -108,7 +108,7 @@ fn changed_samples_of_every_source_neither_panic_nor_break_the_packing() {
         headers: vec![("x-carillon-event-type".into(), "Invoice:Sent".into())],
         ..Hint::default()
     };
-    // `make fuzz` changes other bytes each time, for as long as it says; its seed is printed first.
+    // With these two it changes other bytes, for longer. The fuzzer that is guided by coverage is `make fuzz`.
     let number = |name: &str| Some(std::env::var(name).ok()?.parse::<u64>().unwrap());
     let seed = number("CARILLON_FUZZ_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15);
     let patience = Duration::from_secs(number("CARILLON_FUZZ_SECONDS").unwrap_or(0));

@@ -1,7 +1,3 @@
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::decoders(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| carillon_fuzz::decoders(data));

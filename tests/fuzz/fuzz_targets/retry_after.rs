@@ -1,7 +1,3 @@
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::wishes(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| carillon_fuzz::wishes(data));
