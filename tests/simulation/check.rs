@@ -49,6 +49,9 @@ impl State {
                 format!("a delay of {delay} ms"),
             );
         }
+        if self.environments[environment].stage == Stage::Ingest {
+            self.check_no_copies(environment, holds);
+        }
         let Holds::Deliveries(items) = holds else {
             return;
         };
@@ -94,6 +97,7 @@ impl State {
             );
             self.violate(Property::OneSnapshot, Some(item.event), what);
         }
+        self.check_told_by_replay(environment, item);
         let known = &self.known[item.subscription];
         let records = self.at_version(item.version);
         let event = self.events.get(item.event);
@@ -430,23 +434,29 @@ impl State {
                 );
             }
             if !fails {
-                self.let_go(stage, version, &message.holds);
+                self.let_go(stage, version, message);
             }
         }
         self.environments[environment].running = Some(running);
     }
 
     /// A record is done: what it owes from now on.
-    fn let_go(&mut self, stage: Stage, version: u64, holds: &Holds) {
+    fn let_go(&mut self, stage: Stage, version: u64, message: &Message) {
         let Some(records) = self.at_version(version) else {
             return;
         };
-        match (stage, holds) {
+        match (stage, &*message.holds) {
             (Stage::Match, Holds::Events(events)) => {
+                let replay = self.replays.get(&message.id).cloned();
                 for &event in events {
-                    self.judged.insert(event);
+                    // A replay makes up for no event that was lost on its own way.
+                    if replay.is_none() {
+                        self.judged.insert(event);
+                    }
+                    let only = replay.as_ref().and_then(Option::as_deref);
                     let wanted: Vec<usize> = expected(&records, &self.events[event])
                         .iter()
+                        .filter(|(rule, _)| only.is_none_or(|only| only == rule.name.as_str()))
                         .filter_map(|(_, held)| {
                             self.by_name
                                 .get(&(held.topic.to_string(), held.name.to_string()))

@@ -16,7 +16,15 @@ fn held_by(property: Property) -> &'static str {
             "every simulated judging; a million judgings (`judging.rs`)"
         }
         Property::OverlapExact | Property::ExplainAgrees => "the tests of `shared/core`",
-        Property::Codecs => "the kept corpora and mutations of them (`tests/fuzz`, `readers.rs`)",
+        Property::Wall => {
+            "every action and path of an installation, by keys of another and by none (`wall.rs`)"
+        }
+        Property::FaithfulReplay => {
+            "every simulated run with an archive, by the control plane's own ReplayEvents (`memory.rs`)"
+        }
+        Property::Codecs => {
+            "the kept corpora and mutations of them (`readers.rs`); `make fuzz`, guided by coverage"
+        }
         _ => "every simulated run",
     }
 }
@@ -38,7 +46,10 @@ fn rendered() -> String {
         .unwrap();
     }
     text.push_str(
-        "\nProperty 15, the wall between tenants, is left out: one installation serves one account.\n",
+        "\nThere are no tenants within an installation, so there is no wall between them: what a key of each role may is told and \
+         tried in `functions/manage/tests/security.rs`, that no spoiled signature is taken in `functions/manage/tests/fuzz.rs`. \
+         Nonces, which a replayed request meets, are the control plane's and not in the simulated world: they are held by \
+         `functions/manage/tests/nonces.rs`, over two processes and a restart.\n",
     );
     text
 }

@@ -54,6 +54,10 @@ faults! {
     RuleChanged: "operator: a rule or subscription made, changed, disabled or removed",
     Redriven: "operator: a dead letter sent again, also twice at once",
     KeyRotated: "operator: the signing key rotated",
+    WindowDown: "duplicate window: no answer",
+    WindowAnswerLost: "duplicate window: marked and the answer lost",
+    ArchiveDown: "archive: a pack cannot be kept, and does not go on",
+    Replayed: "operator: accepted events replayed, to all or for one rule",
 }
 
 impl Fault {
@@ -67,6 +71,8 @@ impl Fault {
             | Fault::SendAnswerLost
             | Fault::Panicked
             | Fault::DiallerHangs => 25,
+            // Each may tell everything once more.
+            Fault::Replayed => 3,
             _ => u64::MAX,
         }
     }

@@ -69,6 +69,7 @@ pub(crate) fn run(settings: Settings) -> Report {
     let mut state = State::new(settings);
     state.redirect_is_success = state.rng.chance(7_000);
     state.calm_at = state.rng.between(30, 600) * 1_000;
+    state.choose_memory();
     state.first_rules();
     state.make_events();
     state.clock.at(1_000, Tick::Traffic);
@@ -128,6 +129,7 @@ impl Host {
             first_version: None,
         });
         let redirect_is_success = state.redirect_is_success;
+        let duplicate_window = state.window;
         let whole_second_delays = state.rng.chance(5_000);
         drop(state);
         let hand = Arc::new(Hand {
@@ -140,9 +142,15 @@ impl Host {
             Stage::Ingest => Ports::Ingest(carillon_ingest::Ports {
                 stages: hand.clone(),
                 dead_letters: hand.clone(),
-                clock: hand,
-                settings: Arc::default(),
-                extras: carillon_ingest::Extras::default(),
+                clock: hand.clone(),
+                settings: Arc::new(carillon_ingest::Settings {
+                    duplicate_window,
+                    ..carillon_ingest::Settings::default()
+                }),
+                extras: carillon_ingest::Extras {
+                    window: Some(hand),
+                    ..carillon_ingest::Extras::default()
+                },
             }),
             Stage::Match => Ports::Match(carillon_match::Ports {
                 snapshots,
@@ -331,6 +339,7 @@ impl Host {
             tried: BTreeSet::new(),
             wishes: BTreeSet::new(),
             successes: BTreeSet::new(),
+            copies: BTreeSet::new(),
         });
         state
             .clock
@@ -507,6 +516,7 @@ impl State {
                 );
             }
         }
+        self.check_archive();
         for body in self.poison.clone() {
             if !kept.contains(&body) {
                 self.violate(

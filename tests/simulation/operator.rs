@@ -167,6 +167,9 @@ impl State {
             if self.strikes(Fault::Redriven) {
                 self.redrive();
             }
+            if self.strikes(Fault::Replayed) {
+                self.replay();
+            }
         }
         if self.strikes(Fault::KeyRotated) {
             let now = self.clock.now;
@@ -289,7 +292,11 @@ impl State {
                     self.fate(item.event, item.subscription).redriven = true;
                 }
             }
-            self.enqueue(stage, body.into(), holds, 0);
+            let only = crate::memory::only_of(&body);
+            let id = self.enqueue(stage, body.into(), holds, 0);
+            if only.is_some() {
+                self.replays.insert(id, only);
+            }
         }
         // An operator may die here; the letter stays, and may be redriven once more.
         if !self.rng.chance(1_000) {

@@ -222,7 +222,8 @@ impl Hand {
         {
             return Ok(());
         }
-        if state.strikes_in(environment, Fault::SendThrottled) {
+        let kept = self.stage != Stage::Ingest || state.keep_pack(environment, &message.body);
+        if !kept || state.strikes_in(environment, Fault::SendThrottled) {
             if let Some(running) = &mut state.environments[environment].running {
                 running.refused.extend(keys.iter().copied());
                 running.unsent.extend(keys);
@@ -246,6 +247,9 @@ impl Hand {
             for item in items {
                 state.fate(item.event, item.subscription).copies += 1;
             }
+        }
+        if self.stage == Stage::Ingest {
+            state.went_on.extend(holds.events());
         }
         let body: Arc<str> = message.body.into();
         if state.planted(Plant::DoublesRetries) && self.stage == Stage::Deliver {

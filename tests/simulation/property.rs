@@ -55,12 +55,16 @@ properties! {
         "Every HTTP push reaches its endpoint with a signature of a current key over the very headers, target and body that arrive, and with the time of the attempt.";
     GuardedDials = 14, "Guarded dials",
         "No endpoint is dialled that the address guard refuses, whatever the resolver answers, and no redirect is followed.";
+    Wall = 15, "The wall is the keys",
+        "An installation serves one account: whoever asks without one of its keys reads nothing, changes nothing and learns no name of what is inside, by any action and any path.";
     FaithfulRedrive = 16, "A redrive is faithful",
         "A redriven letter is delivered with the bytes and the message id of the original, and is not gone from the dead letters before it is back in the queue.";
     Codecs = 17, "Codecs",
         "The decoders read back what the encoders write, and no input whatever makes a reader panic.";
     PoisonStaysSmall = 18, "Poison stays small",
         "A record that no stage can read becomes a dead letter with its exact body, and costs its healthy neighbours not one extra reception.";
+    FaithfulReplay = 19, "A replay is faithful",
+        "Where events are kept, each that went on to match is kept; a replay sends exactly those of its window and rule, under the ids they had, and one for a rule tells that rule alone.";
 }
 
 impl fmt::Display for Property {

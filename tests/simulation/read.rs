@@ -25,6 +25,11 @@ impl State {
         match stage {
             Stage::Match => {
                 if let Ok(events) = open_events(body) {
+                    for event in &events {
+                        if let Some(number) = event_number(&event.resource) {
+                            self.numbers.insert(event.id, number);
+                        }
+                    }
                     return Holds::Events(
                         events
                             .iter()

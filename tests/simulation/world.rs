@@ -9,8 +9,8 @@ use crate::property::{Property, Violation};
 use crate::rng::Rng;
 use crate::sqs::{Holds, Item, Message, Queue};
 use carillon_core::delivery::DeadLetter;
-use carillon_core::event::MessageId;
-use carillon_core::ports::{Records, Stage};
+use carillon_core::event::{EventId, MessageId, Timestamp};
+use carillon_core::ports::{KeptPack, Records, Stage};
 use carillon_core::topic::{NotifyStrategy, Subscription};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -102,6 +102,8 @@ pub(crate) struct Running {
     pub(crate) wishes: BTreeSet<(usize, usize)>,
     /// Deliveries that an endpoint accepted in this batch, and said so.
     pub(crate) successes: BTreeSet<(usize, usize)>,
+    /// Events that the duplicate window said were accepted before.
+    pub(crate) copies: BTreeSet<usize>,
 }
 
 /// See the module.
@@ -135,6 +137,18 @@ pub(crate) struct State {
     /// Signing keys, by number: from when, until when a receiver still takes them.
     pub(crate) keys: Vec<(u64, u64)>,
     pub(crate) redirect_is_success: bool,
+    /// How long ingest remembers accepted events, seconds; 0 where it does not.
+    pub(crate) window: u32,
+    /// Events that ingest remembers as accepted, and until when.
+    pub(crate) marks: BTreeMap<EventId, Timestamp>,
+    /// The events of ids that went to match.
+    pub(crate) numbers: BTreeMap<EventId, usize>,
+    /// Events that went on to match.
+    pub(crate) went_on: BTreeSet<usize>,
+    /// What is kept for replay, oldest first; none where nothing is.
+    pub(crate) archive: Option<Vec<KeptPack>>,
+    /// Messages that a replay sent, each with the one rule that is told, or none for all.
+    pub(crate) replays: BTreeMap<u64, Option<String>>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) history: Vec<(u64, Vec<usize>, String)>,
     pub(crate) struck: Struck,
@@ -227,6 +241,12 @@ impl State {
             invocations: 0,
             keys: vec![(0, u64::MAX)],
             redirect_is_success: true,
+            window: 0,
+            marks: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            went_on: BTreeSet::new(),
+            archive: None,
+            replays: BTreeMap::new(),
             violations: Vec::new(),
             history: Vec::new(),
             struck: Struck::default(),
@@ -356,8 +376,14 @@ impl State {
         });
     }
 
-    /// Puts a message into a stage's queue.
-    pub(crate) fn enqueue(&mut self, stage: Stage, body: Arc<str>, holds: Arc<Holds>, delay: u64) {
+    /// Puts a message into a stage's queue; gives its number.
+    pub(crate) fn enqueue(
+        &mut self,
+        stage: Stage,
+        body: Arc<str>,
+        holds: Arc<Holds>,
+        delay: u64,
+    ) -> u64 {
         let late = if self.strikes(Fault::QueueLate) {
             self.rng.between(1, 60_000)
         } else {
@@ -368,6 +394,7 @@ impl State {
         self.queues[index(stage)].send(id, body, holds, at);
         self.clock
             .at(at, crate::clockwork::Tick::Visible(index(stage)));
+        id
     }
 
     pub(crate) fn fate(&mut self, event: usize, subscription: usize) -> &mut Fate {
