@@ -226,6 +226,48 @@ mod tests {
         );
     }
 
+    /// What an index is fast by: texts that differ little have hashes that share nothing. Each 32 bits of the hash decide
+    /// by themselves, the upper where to look and the lower whether it is worth a comparison.
+    #[test]
+    fn hashes_of_texts_that_differ_little_are_spread() {
+        let mut hashes = Vec::new();
+        for number in 0..20_000_u32 {
+            let text = format!("{number}/logs/{:05}/part-{number:05}", number % 7);
+            for len in [1, 5, 8, 9, 16] {
+                let part = &text.as_bytes()[text.len() - len.min(text.len())..];
+                if len > 5 {
+                    hashes.push(Chain::new(7).beginning(part, 0, part.len()));
+                    hashes.push(Chain::new(11).end(part, part.len()));
+                }
+            }
+            hashes.push(Chain::new(7).beginning(text.as_bytes(), 0, text.len()));
+            hashes.push(Key::read(8, text.as_bytes()).hash(text.len()));
+            hashes.push(Chain::new(9).end(text.as_bytes(), text.len()));
+            hashes.push(Chain::new(u64::from(number)).beginning(b"same", 0, 4));
+        }
+        // Letters at any place, and no letter but the length.
+        for len in 0..64 {
+            hashes.push(Chain::new(5).beginning(&[0; 64], 0, len));
+            for at in 0..len {
+                let mut text = vec![b'a'; len];
+                text[at] = b'b';
+                hashes.push(Chain::new(5).beginning(&text, 0, len));
+                hashes.push(Chain::new(6).end(&text, len));
+            }
+        }
+        let all = hashes.len();
+        let distinct = |of: &dyn Fn(u64) -> u64| {
+            let mut found: Vec<u64> = hashes.iter().map(|hash| of(*hash)).collect();
+            found.sort_unstable();
+            found.dedup();
+            found.len()
+        };
+        assert_eq!(distinct(&|hash| hash), all);
+        // By chance some pairs of 32 bits agree: the square of their number over 2^33, here about 5.
+        assert!(distinct(&|hash| hash >> 32) > all - 40);
+        assert!(distinct(&|hash| hash & 0xffff_ffff) > all - 40);
+    }
+
     #[test]
     fn slashes_are_found_among_any_bytes() {
         for filler in 0..=255u8 {
