@@ -85,6 +85,94 @@ fn ranges_are_read_strictly() {
 }
 
 #[test]
+fn ranges_hold_what_begins_as_they_do() {
+    for (range, inside, outside) in [
+        (
+            "10.0.0.0/8",
+            vec!["10.0.0.0", "10.255.255.255"],
+            vec!["9.255.255.255", "11.0.0.0", "::a00:1"],
+        ),
+        (
+            "10.1.2.0/23",
+            vec!["10.1.2.0", "10.1.3.255"],
+            vec!["10.1.1.255", "10.1.4.0"],
+        ),
+        (
+            "127.0.0.1",
+            vec!["127.0.0.1"],
+            vec!["127.0.0.0", "127.0.0.2"],
+        ),
+        ("0.0.0.0/0", vec!["0.0.0.0", "255.255.255.255"], vec!["::"]),
+        (
+            "fd00::/8",
+            vec!["fd00::", "fdff::1"],
+            vec!["fc00::1", "fe00::", "253.0.0.1"],
+        ),
+        (
+            "fd00:1:2::/47",
+            vec!["fd00:1:2::1", "fd00:1:3::1"],
+            vec!["fd00:1:1::1", "fd00:1:4::1"],
+        ),
+        ("::1", vec!["::1"], vec!["::", "::2"]),
+        ("::/0", vec!["::", "ffff::"], vec!["0.0.0.0"]),
+    ] {
+        let held: Cidr = range.parse().unwrap();
+        for address in inside {
+            assert!(
+                held.contains(address.parse().unwrap()),
+                "{address} in {range}"
+            );
+        }
+        for address in outside {
+            assert!(
+                !held.contains(address.parse().unwrap()),
+                "{address} in {range}"
+            );
+        }
+        assert_eq!(held.to_string().parse(), Ok(held), "{held}");
+    }
+    assert_eq!(
+        "127.0.0.1".parse::<Cidr>().unwrap().to_string(),
+        "127.0.0.1/32"
+    );
+    assert_eq!("fd00::/8".parse::<Cidr>().unwrap().to_string(), "fd00::/8");
+}
+
+#[test]
+fn an_opened_translator_opens_no_private_network_behind_it() {
+    for (range, public, private) in [
+        ("64:ff9b::/96", "64:ff9b::808:808", "64:ff9b::a00:1"),
+        ("::/96", "::808:808", "::a00:1"),
+        ("2002::/16", "2002:808:808::1", "2002:a00:1::1"),
+        ("::ffff:0:0:0/96", "::ffff:0:808:808", "::ffff:0:a00:1"),
+    ] {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let closed = AddressGuard::default();
+        assert!(closed.check_address(address(public)).is_err(), "{public}");
+        let open = AddressGuard::allowing(vec![range.parse().unwrap()]);
+        assert_eq!(open.check_address(address(public)), Ok(()));
+        assert!(open.check_address(address(private)).is_err(), "{private}");
+    }
+    // Loopback is no translated address.
+    let open = AddressGuard::allowing(vec!["::1".parse().unwrap()]);
+    assert_eq!(open.check_address("::1".parse().unwrap()), Ok(()));
+}
+
+#[test]
+fn a_url_of_the_longest_length_is_taken_and_one_byte_more_is_not() {
+    let head = "http://example.com/";
+    let url = |len: usize| format!("{head}{}", "a".repeat(len - head.len()));
+    assert_eq!(PushUrl::parse(&url(4_096)).unwrap().to_string(), url(4_096));
+    let error = PushUrl::parse(&url(4_097)).unwrap_err();
+    assert!(error.to_string().contains("longer than 4096 bytes"));
+    assert_eq!(
+        error.value.len(),
+        200,
+        "an error repeats the beginning alone"
+    );
+}
+
+#[test]
 fn a_password_in_a_bad_url_is_not_repeated() {
     let error = PushUrl::parse("https://user:secret@example.com/").unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");

@@ -147,7 +147,10 @@ fn differential(overlap: Overlap, seed: u64) {
                 .iter()
                 .map(|(event_type, resource)| (*event_type, resource.as_str())),
             &mut Hits::new(),
-            |_, hits| batch.push(hits.to_vec()),
+            |number, hits| {
+                assert_eq!(number, batch.len(), "in the order of the events");
+                batch.push(hits.to_vec());
+            },
         );
         for ((event_type, resource), batched) in judged.iter().zip(&batch) {
             let told: Vec<String> = set

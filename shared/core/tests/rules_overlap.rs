@@ -215,6 +215,40 @@ fn witnesses_look_like_objects() {
 }
 
 #[test]
+fn a_witness_escapes_every_subtracted_pattern() {
+    let ends = |prefix: &str, suffix: &str| ResourcePattern::Ends {
+        prefix: prefix.into(),
+        suffix: suffix.into(),
+    };
+    let name = |name: &str| ResourcePattern::Name(name.into());
+    // Every name that comes to mind first is taken away.
+    for (held, less, want) in [
+        (ends("a/", ""), vec![name("a/"), ends("", "x")], "a/y"),
+        (ends("a/", ""), vec![name("a/"), ends("a/x", "")], "a/y"),
+        (
+            ends("a/", ""),
+            vec![name("a/"), ends("a/x", ""), ends("", "y")],
+            "a/z",
+        ),
+        (
+            ends("", ""),
+            vec![name("bucket"), ends("/", ""), ends("", "x")],
+            "y/y",
+        ),
+        (name("a"), vec![ends("a/", "")], "a"),
+    ] {
+        let mut clauses = plain(held);
+        clauses.extend(less.into_iter().map(|pattern| Clause {
+            negated: true,
+            pattern,
+        }));
+        let found = example(&clauses).unwrap();
+        assert!(clauses.iter().all(|clause| clause.holds(&found)), "{found}");
+        assert_eq!(found, want);
+    }
+}
+
+#[test]
 fn event_types_meet_as_names_and_groups() {
     let common = |a: &str, b: &str| {
         let (a, b) = (

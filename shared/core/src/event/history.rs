@@ -205,6 +205,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_be_forgotten_when_nothing_is_known_of_it_but_that_it_is_gone() {
+        let mut key = KeyHistory::default();
+        assert!(!key.may_be_forgotten(), "its size is not known");
+        judge(&mut key, &[put("0A", 10)]);
+        assert!(!key.may_be_forgotten());
+        judge(&mut key, &[write("0B", Effect::Gone)]);
+        assert!(key.may_be_forgotten());
+        let empty = ObjectWrite {
+            version: Some("v1".into()),
+            ..put("0C", 0)
+        };
+        judge(&mut key, &[empty]);
+        assert!(!key.may_be_forgotten(), "its version may be deleted yet");
+    }
+
+    #[test]
     fn a_late_write_changes_nothing_and_is_stale() {
         let mut key = KeyHistory::default();
         judge(&mut key, &[put("0A", 10), put("0C", 30)]);

@@ -8,9 +8,10 @@
 
 use carillon_core::event::{EventType, Product, Timestamp};
 use carillon_core::rule::{
-    Clause, Endpoint, EndpointKind, EventTypePattern, EventTypes, ResourcePattern, Resources, Rule,
-    RuleName,
+    Clause, Endpoint, EndpointKind, EventTypePattern, EventTypes, Limits, ResourcePattern,
+    Resources, Rule, RuleFile, RuleName,
 };
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A small generator (xorshift64*): the same numbers on every run and machine.
@@ -218,4 +219,21 @@ pub fn ready<T>(future: impl Future<Output = T>) -> T {
         std::task::Poll::Ready(value) => value,
         std::task::Poll::Pending => panic!("it waits for something"),
     }
+}
+
+/// A sound rule file element, with some members changed.
+pub fn element(changes: &Value) -> Value {
+    let mut element = json!({
+        "ProductName": "oss", "RuleName": "a", "EventTypes": ["ObjectCreated:*"], "MatchRules": [[{"Prefix": "a/"}]],
+        "Endpoints": [{"EndpointType": "queue", "EndpointValue": "q"}],
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        element[name] = value.clone();
+    }
+    element
+}
+
+/// Reads these elements as a rule file.
+pub fn read(elements: &[Value], limits: &Limits) -> RuleFile {
+    RuleFile::read(serde_json::to_string(elements).unwrap().as_bytes(), limits).unwrap()
 }
