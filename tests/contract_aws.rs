@@ -2,14 +2,17 @@
 //! by the dozen. `make test-cloud` starts one and names it in `CARILLON_CONTRACT_ENDPOINT`.
 
 use carillon_aws::{
-    Clients, DynamoMarks, DynamoRules, DynamoSizes, DynamoWindow, EventBucket, Queues, StageQueues,
-    StageUrls, SystemClock,
+    Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, DynamoSizes, DynamoWindow, EventBucket,
+    Queues, Secret, StageQueues, StageUrls, SystemClock,
 };
 use carillon_core::event::Timestamp;
-use carillon_core::ports::Clock;
-use carillon_tests::contract::{Ability, Ports};
-use std::sync::Arc;
+use carillon_core::ports::{Clock, Stage};
+use carillon_deliver::cloud::KeyDocument;
+use carillon_tests::contract::{
+    Ability, Ports, keys::Ports as KeyPorts, letters::Ports as LetterPorts,
+};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
@@ -79,32 +82,37 @@ impl Clock for StoppedClock {
     }
 }
 
-/// An archive in a bucket of its own, before queues of its own.
-fn archive() -> carillon_tests::contract::archive::Ports {
-    let urls = Arc::new(std::sync::OnceLock::new());
-    let (clients, name) = emulator({
-        let urls = urls.clone();
-        |clients, name| async move {
-            let made = clients.s3().create_bucket().bucket(&name).send().await;
-            made.expect("the emulator makes a bucket");
-            let mut made = Vec::new();
-            for stage in ["ingest", "match", "deliver"] {
-                let queue = clients
-                    .sqs()
-                    .create_queue()
-                    .queue_name(format!("{name}-{stage}"));
-                let answer = queue.send().await.expect("the emulator makes a queue");
-                made.push(answer.queue_url().map(str::to_owned));
-            }
-            let _ = urls.set(made);
-        }
-    });
-    let mut urls = urls.get().expect("set above").clone().into_iter().flatten();
-    let stages = StageUrls {
+/// Makes the queues of the stages; their URLs.
+async fn make_stages(clients: &Clients, name: &str) -> StageUrls {
+    let mut urls = Vec::new();
+    for stage in ["ingest", "match", "deliver"] {
+        let queue = clients
+            .sqs()
+            .create_queue()
+            .queue_name(format!("{name}-{stage}"));
+        let answer = queue.send().await.expect("the emulator makes a queue");
+        urls.push(answer.queue_url().map(str::to_owned));
+    }
+    let mut urls = urls.into_iter().flatten();
+    StageUrls {
         ingest: urls.next(),
         r#match: urls.next(),
         deliver: urls.next(),
-    };
+    }
+}
+
+/// An archive in a bucket of its own, before queues of its own.
+fn archive() -> carillon_tests::contract::archive::Ports {
+    let stages = Arc::new(OnceLock::new());
+    let (clients, name) = emulator({
+        let stages = stages.clone();
+        |clients, name| async move {
+            let made = clients.s3().create_bucket().bucket(&name).send().await;
+            made.expect("the emulator makes a bucket");
+            let _ = stages.set(make_stages(&clients, &name).await);
+        }
+    });
+    let stages = stages.get().expect("set above").clone();
     let clock = Arc::new(StoppedClock(AtomicI64::new(1_700_000_000_000)));
     let stages = StageQueues::new(&clients, stages);
     let bucket = Arc::new(EventBucket::new(&clients, &name, stages, clock.clone()));
@@ -122,3 +130,55 @@ fn archive() -> carillon_tests::contract::archive::Ports {
 }
 
 carillon_tests::archive_contract!(archive);
+
+/// Dead letters in a table of their own, before queues of their own.
+fn letters() -> LetterPorts {
+    let stages = Arc::new(OnceLock::new());
+    let (clients, name) = emulator({
+        let stages = stages.clone();
+        |clients, name| async move {
+            let made = clients.make_table(&name).await;
+            made.expect("the emulator makes a table");
+            let _ = stages.set(make_stages(&clients, &name).await);
+        }
+    });
+    let stages = stages.get().expect("set above").clone();
+    let store = DynamoDeadLetters::new(&clients, &name, 14)
+        .with_stages(StageQueues::new(&clients, stages.clone()));
+    let store = Arc::new(store);
+    LetterPorts {
+        store: store.clone(),
+        admin: store,
+        take: Arc::new(move |stage: Stage, most| {
+            let (clients, url) = (clients.clone(), stages.of(stage).map(str::to_owned));
+            Box::pin(async move {
+                let receive = clients.sqs().receive_message().set_queue_url(url);
+                let receive = receive.max_number_of_messages(10).wait_time_seconds(2);
+                let mut taken = Vec::new();
+                while taken.len() < most {
+                    let answer = receive.clone().send().await;
+                    let answer = answer.expect("the emulator gives messages");
+                    let messages = answer.messages.unwrap_or_default();
+                    taken.extend(messages.into_iter().filter_map(|message| message.body));
+                }
+                taken
+            })
+        }),
+        keep: None,
+    }
+}
+
+carillon_tests::letters_contract!(letters);
+
+fn keys() -> KeyPorts {
+    let (clients, name) = emulator(|clients, name| async move {
+        let made = clients.secrets().create_secret().name(name).send().await;
+        made.expect("the emulator makes a secret");
+    });
+    KeyPorts {
+        store: Arc::new(KeyDocument(Secret::new(&clients, &name))),
+        keep: None,
+    }
+}
+
+carillon_tests::keys_contract!(keys);

@@ -10,6 +10,8 @@
 //! cannot peek) asks [`Ports::can`] first and is then passed over, which the case says on its first line.
 
 pub mod archive;
+pub mod keys;
+pub mod letters;
 pub mod marks;
 pub mod memory;
 pub mod queues;
@@ -94,6 +96,25 @@ macro_rules! archive_contract {
         $crate::contract!(@archive $make: an_archive_of_nothing_is_empty, a_window_holds_what_was_accepted_in_it,
             pages_lose_nothing_and_give_nothing_twice, what_is_sent_again_is_not_kept_again,
             what_the_other_stages_are_sent_is_not_kept, a_place_of_no_page_is_refused);
+    };
+}
+
+/// Makes each case of the contract of [`keys`] a test; the argument names a function `fn() -> keys::Ports`.
+#[macro_export]
+macro_rules! keys_contract {
+    ($make:ident) => {
+        $crate::contract!(@keys $make: the_first_document_stays, only_what_stands_there_is_replaced,
+            a_document_comes_back_byte_for_byte);
+    };
+}
+
+/// Makes each case of the contract of [`letters`] a test; the argument names a function `fn() -> letters::Ports`.
+#[macro_export]
+macro_rules! letters_contract {
+    ($make:ident) => {
+        $crate::contract!(@letters $make: letters_are_kept_whole_and_listed_newest_first, many_letters_at_once,
+            selections_narrow_the_list, letters_are_looked_at_and_deleted_by_their_ids, what_is_sent_again_is_gone,
+            a_place_of_no_page_is_refused);
     };
 }
 

@@ -166,6 +166,16 @@ fn time_of(millis: i64) -> String {
     format!("{:014}", millis.clamp(0, 99_999_999_999_999))
 }
 
+/// Whether this has the form of an id: a time, a hyphen, and a part of a hash.
+fn is_id(id: &str) -> bool {
+    id.split_once('-').is_some_and(|(time, hash)| {
+        time.len() == 14
+            && time.bytes().all(|byte| byte.is_ascii_digit())
+            && hash.len() == 16
+            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
 /// The shard is the id's last digit, a digit of the hash.
 fn shard_of(id: &str) -> char {
     id.chars().next_back().unwrap_or('0')
@@ -266,6 +276,12 @@ impl DeadLetterAdmin for DynamoDeadLetters {
         limit: usize,
     ) -> Result<Page<KeptDeadLetter>, StoreError> {
         let above = time_of(selection.since.map_or(0, |since| since.as_millis()));
+        if let Some(from) = from.filter(|from| !is_id(from)) {
+            let from: String = from.chars().take(64).collect();
+            return Err(StoreError(format!(
+                "{from:?} is no place in a list: give `next` of the page before back as it is"
+            )));
+        }
         // `~` sorts behind every digit and hyphen; an id of the time `until` itself sorts behind the bare time.
         let newest = selection
             .until
@@ -319,7 +335,7 @@ impl DeadLetterAdmin for DynamoDeadLetters {
     }
 
     async fn get(&self, id: &str) -> Result<Option<KeptDeadLetter>, StoreError> {
-        if id.is_empty() {
+        if !is_id(id) {
             return Ok(None);
         }
         let answer = self
@@ -338,7 +354,7 @@ impl DeadLetterAdmin for DynamoDeadLetters {
     async fn delete(&self, ids: &[String]) -> Result<usize, StoreError> {
         let mut deletes = JoinSet::new();
         let mut gone = 0;
-        let mut waiting = ids.iter().filter(|id| !id.is_empty()).cloned();
+        let mut waiting = ids.iter().filter(|id| is_id(id)).cloned();
         loop {
             while deletes.len() < 16
                 && let Some(id) = waiting.next()
@@ -478,6 +494,10 @@ mod tests {
         let one = id(5, "a");
         assert!(one.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
         assert!(SHARDS.contains(shard_of(&one)));
+        assert!(is_id(&one) && is_id(&id(99_999_999_999_999, "b")));
+        for other in ["", "-", &one[1..], &one[..30], &format!("{one}0")] {
+            assert!(!is_id(other), "{other:?}");
+        }
     }
 
     #[test]

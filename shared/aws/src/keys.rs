@@ -11,12 +11,13 @@ use sha2::{Digest as _, Sha256};
 /// both find the secret empty, one writes and the other is told so.
 const FIRST: &str = "carillon-first-value-of-this-secret-0001";
 
-/// The token under which the value after this one is written: whoever replaces the same value uses the same token, and
-/// Secrets Manager takes one value for it. Sixty-four characters, as many as a token may have.
-fn successor_of(held: &str) -> String {
+/// The token under which the value after this version is written: whoever replaces the same version uses the same token,
+/// and Secrets Manager takes one value for it. By version and not by text: a text that an operator puts back is a version
+/// of its own, and can be replaced again. Sixty-four characters, as many as a token may have.
+fn successor_of(version: &str) -> String {
     use std::fmt::Write as _;
     let mut token = String::with_capacity(64);
-    for byte in Sha256::digest(held.as_bytes()) {
+    for byte in Sha256::digest(version.as_bytes()) {
         write!(token, "{byte:02x}").expect("writing to a String cannot fail");
     }
     token
@@ -44,6 +45,11 @@ impl Secret {
     /// # Errors
     /// [`StoreError`], also when there is no such secret: the stack makes it, without a value.
     pub async fn read(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.current().await?.map(|(_, text)| text))
+    }
+
+    /// The current version's id, and its text.
+    async fn current(&self) -> Result<Option<(String, String)>, StoreError> {
         let answer = self
             .client
             .get_secret_value()
@@ -51,7 +57,10 @@ impl Secret {
             .send()
             .await;
         match answer {
-            Ok(value) => Ok(value.secret_string.filter(|text| !text.is_empty())),
+            Ok(value) => {
+                let text = value.secret_string.filter(|text| !text.is_empty());
+                Ok(text.map(|text| (value.version_id.unwrap_or_default(), text)))
+            }
             // Said of a secret without a value, and of one that does not exist; writing tells the two apart.
             Err(error)
                 if error.as_service_error().and_then(|held| held.code())
@@ -69,6 +78,9 @@ impl Secret {
     /// # Errors
     /// [`StoreError`].
     pub async fn create(&self, text: &str) -> Result<(), StoreError> {
+        if self.current().await?.is_some() {
+            return Ok(());
+        }
         let written = self
             .client
             .put_secret_value()
@@ -96,14 +108,15 @@ impl Secret {
     /// # Errors
     /// [`StoreError`].
     pub async fn replace(&self, held: &str, text: &str) -> Result<bool, StoreError> {
-        if self.read().await?.as_deref() != Some(held) {
-            return Ok(false);
-        }
+        let version = match self.current().await? {
+            Some((version, text)) if text == held => version,
+            _ => return Ok(false),
+        };
         let written = self
             .client
             .put_secret_value()
             .secret_id(&self.secret)
-            .client_request_token(successor_of(held))
+            .client_request_token(successor_of(&version))
             .secret_string(text)
             .send()
             .await;
