@@ -6,7 +6,7 @@ use super::deployed::Deployed;
 use crate::failure::{Failure, Outcome};
 use crate::output::say;
 use crate::up;
-use carillon_aws::Settings;
+use carillon_aws::{Settings, StageQueues};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -30,9 +30,11 @@ pub(super) fn run(args: &ConsoleArgs) -> Outcome {
         let address = listener.local_addr().map_err(taken)?;
         // No keys: it answers this machine alone, and each of its users is the operator.
         let host = address.to_string();
-        let service = carillon_manage::cloud::service(&clients, &settings, Vec::new(), host)
-            .await
-            .map_err(|error| Failure::Unusable(format!("stack {:?}: {error}", args.stack)))?;
+        let stages = StageQueues::new(&clients, settings.stages.clone());
+        let service =
+            carillon_manage::cloud::service(&clients, &settings, Vec::new(), host, stages)
+                .await
+                .map_err(|error| Failure::Unusable(format!("stack {:?}: {error}", args.stack)))?;
         let router = carillon_manage::router(Arc::new(service));
         let (stopper, stopped) = watch::channel(false);
         let serving = tokio::spawn(up::server::serve(

@@ -3,6 +3,7 @@
 
 use crate::{AccessKey, Ports, Service};
 use carillon_aws::lambda::Error;
+use carillon_aws::metrics::CountingStages;
 use carillon_aws::{
     CertificateShelf, Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, EventBucket, Queues,
     Secret, Settings, SnsPublisher, StageQueues, SystemClock, SystemRandom,
@@ -29,7 +30,7 @@ impl CertificatePlace for Shelf {
     }
 }
 
-/// The control plane of a stack, answering requests to `host`.
+/// The control plane of a stack, answering requests to `host`, sending through `stages`.
 ///
 /// # Errors
 /// When the signing keys or the settings of ingest cannot be read.
@@ -38,8 +39,8 @@ pub async fn service(
     settings: &Settings,
     access_keys: Vec<AccessKey>,
     host: String,
+    stages: StageQueues,
 ) -> Result<Service, Error> {
-    let stages = StageQueues::new(clients, settings.stages.clone());
     let archive = (!settings.archive_bucket.is_empty()).then(|| {
         let bucket = &settings.archive_bucket;
         let clock = Arc::new(SystemClock);
@@ -85,6 +86,11 @@ async fn ports(
     let accepting: Arc<dyn StageSender> = match archive {
         Some(archive) => archive,
         None => Arc::new(stages),
+    };
+    // And counted: these events never meet the ingest function.
+    let accepting = match settings.in_lambda {
+        true => Arc::new(CountingStages::new(accepting, Arc::new(SystemClock))),
+        false => accepting,
     };
     Ok(Ports {
         publisher: Arc::new(DirectPublish {

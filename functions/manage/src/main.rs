@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use carillon_aws::lambda::{Error, serve_url, start_log};
-use carillon_aws::{CertificateShelf, Clients, Secret, Settings};
+use carillon_aws::{CertificateShelf, Clients, Secret, Settings, StageQueues};
 use carillon_manage::cloud::service;
 use carillon_manage::{AccessKey, Role};
 use http_body_util::BodyExt as _;
@@ -26,13 +26,14 @@ async fn main() -> Result<(), Error> {
     let clients = Clients::connect().await;
     if std::env::var("CARILLON_SERVE").is_ok_and(|what| what == "certificates") {
         let shelf = &CertificateShelf::new(&clients, &settings.table);
-        return serve_url(|_, request| certificate(shelf, request)).await;
+        return serve_url(None, |_, request| certificate(shelf, request)).await;
     }
+    let stages = StageQueues::new(&clients, settings.stages.clone());
     // Made with the first request: the runtime is polled at once, and a failure is tried again with the next request.
     let door = OnceCell::new();
-    let (door, clients, settings) = (&door, &clients, &settings);
-    serve_url(|host, request| async move {
-        match door.get_or_try_init(|| open(clients, settings, host)).await {
+    let (door, clients, settings, stages) = (&door, &clients, &settings, &stages);
+    serve_url(Some(stages.clone()), |host, request| async move {
+        match door.get_or_try_init(|| open(clients, settings, host, stages)).await {
             Ok(Some(router)) => answer(router.clone(), request).await,
             Ok(None) => text(
                 StatusCode::FORBIDDEN,
@@ -56,13 +57,14 @@ async fn open(
     clients: &Clients,
     settings: &Settings,
     host: String,
+    stages: &StageQueues,
 ) -> Result<Option<axum::Router>, Error> {
     let keys = access_keys(clients, settings).await?;
     if settings.smq_auth && keys.is_empty() {
         return Ok(None);
     }
     // Without keys AWS has checked who asks, and the host is the one AWS gave this function.
-    let service = service(clients, settings, keys, host).await?;
+    let service = service(clients, settings, keys, host, stages.clone()).await?;
     Ok(Some(carillon_manage::router(Arc::new(service))))
 }
 

@@ -127,6 +127,20 @@ impl EventCounts {
         }
     }
 
+    /// Counts what `other` counted.
+    fn merge(&mut self, other: EventCounts) {
+        for (kind, count) in other.kinds {
+            if self.kinds.len() < MOST_LINES || self.kinds.contains_key(&kind) {
+                *self.kinds.entry(kind).or_default() += count;
+            } else {
+                *self.more.entry(kind.product).or_default() += count;
+            }
+        }
+        for (product, count) in other.more {
+            *self.more.entry(product).or_default() += count;
+        }
+    }
+
     /// The lines: metric `Events`, by product, by product and type, and by product and bucket.
     #[must_use]
     pub fn lines(&self, now: Timestamp) -> Vec<String> {
@@ -187,14 +201,21 @@ impl StageSender for CountingStages {
         stage: Stage,
         messages: Vec<OutgoingMessage>,
     ) -> Vec<Result<(), QueueError>> {
-        let mut counts = EventCounts::default();
-        if stage == Stage::Match {
-            for message in &messages {
+        let count = |message: &OutgoingMessage| {
+            let mut counts = EventCounts::default();
+            if stage == Stage::Match {
                 counts.add(&message.body);
             }
-        }
+            counts
+        };
+        let counted: Vec<EventCounts> = messages.iter().map(count).collect();
         let results = self.inner.send(stage, messages).await;
-        for line in counts.lines(self.clock.now()) {
+        // What was not taken comes again, and is counted then.
+        let mut taken = EventCounts::default();
+        for (counts, _) in counted.into_iter().zip(&results).filter(|(_, r)| r.is_ok()) {
+            taken.merge(counts);
+        }
+        for line in taken.lines(self.clock.now()) {
             emit(&line);
         }
         results
@@ -241,10 +262,16 @@ mod tests {
     #[test]
     fn a_flood_of_buckets_is_no_flood_of_lines_and_loses_no_count() {
         let mut counts = EventCounts::default();
-        for bucket in 0..1000 {
-            counts.add(&format!(
-                r#"{{"v":1,"items":[{{"product":"oss","type":"A:B","resource":"b{bucket}/k"}}]}}"#
-            ));
+        for bucket in 0..500 {
+            let pack = |bucket: u32| {
+                format!(
+                    r#"{{"v":1,"items":[{{"product":"oss","type":"A:B","resource":"b{bucket}/k"}}]}}"#
+                )
+            };
+            counts.add(&pack(bucket));
+            let mut other = EventCounts::default();
+            other.add(&pack(1000 + bucket));
+            counts.merge(other);
         }
         let lines = counts.lines(Timestamp::from_millis(0));
         assert_eq!(lines.len(), MOST_LINES + 1);

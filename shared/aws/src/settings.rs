@@ -35,6 +35,9 @@ pub struct Settings {
     pub smq_auth: bool,
     /// `CARILLON_ARCHIVE_BUCKET`: accepted events are kept in this bucket, for replay and preview; empty: nowhere.
     pub archive_bucket: String,
+    /// `AWS_LAMBDA_FUNCTION_NAME` is set, as Lambda does: what is written to standard output is a log, and metrics are
+    /// read out of it.
+    pub in_lambda: bool,
     /// `CARILLON_CERTIFICATES_URL`: the function URL that serves the signing certificates.
     pub certificates_url: String,
 }
@@ -155,6 +158,7 @@ impl Settings {
                 _ => return Err(invalid("CARILLON_MANAGEMENT_AUTH", "give AWS_IAM or SMQ")),
             },
             archive_bucket: or("CARILLON_ARCHIVE_BUCKET", ""),
+            in_lambda: given("AWS_LAMBDA_FUNCTION_NAME").is_some(),
             certificates_url: or("CARILLON_CERTIFICATES_URL", "")
                 .trim_end_matches('/')
                 .to_owned(),
@@ -178,7 +182,7 @@ mod tests {
         let settings = read(&[("CARILLON_TABLE", "t")]).unwrap();
         assert_eq!(settings.queue_prefix, "carillon-q-");
         assert_eq!(settings.dead_letter_days, 14);
-        assert!(!settings.smq_auth);
+        assert!(!settings.smq_auth && !settings.in_lambda);
         assert_eq!(settings.stages.of(Stage::Match), None);
     }
 

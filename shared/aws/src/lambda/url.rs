@@ -1,5 +1,6 @@
 //! The loop of a function behind a function URL (payload format 2.0).
 
+use crate::StageQueues;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
@@ -136,16 +137,20 @@ impl UrlAnswer {
     }
 }
 
-/// Serves requests until Lambda ends the process. `handle` gets the function URL's host with each.
+/// Serves requests until Lambda ends the process. `handle` gets the function URL's host with each; what it sends through
+/// `stages` carries the request's trace.
 ///
 /// # Errors
 /// When the runtime API cannot be reached.
-pub async fn serve_url<H, F>(handle: H) -> Result<(), Error>
+pub async fn serve_url<H, F>(stages: Option<StageQueues>, handle: H) -> Result<(), Error>
 where
     H: Fn(String, Request<Vec<u8>>) -> F,
     F: Future<Output = Response<Vec<u8>>>,
 {
     run(service_fn(|event: LambdaEvent<UrlRequest>| {
+        if let Some(stages) = &stages {
+            stages.follow_trace(event.context.xray_trace_id.clone());
+        }
         let host = event.payload.request_context.domain_name.clone();
         let answer = event
             .payload
