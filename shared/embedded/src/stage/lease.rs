@@ -40,7 +40,7 @@ impl Store {
     /// record that was received `most` times already goes to the dead letters instead, with the last reason given.
     ///
     /// A record that was in hand at two ends of the process comes alone ([`LeasedRecord::is_alone`]), and no other such
-    /// record of the stage comes before it is settled.
+    /// record of its group comes before it is settled.
     ///
     /// Dropping the future gives up the wait; whatever it was just given is free at once.
     ///
@@ -122,7 +122,7 @@ impl Ledger {
     /// The next who still waits, if a group has a turn.
     fn next_intake(&mut self, stage: Stage) -> Option<Intake> {
         let queue = &mut self.stages.queues[number(stage)];
-        if queue.turns.is_empty() && !queue.has_suspect() {
+        if queue.turns.is_empty() && queue.suspect_turns.is_empty() {
             return None;
         }
         while let Some(intake) = queue.waiting.pop_front() {
@@ -146,30 +146,33 @@ impl Ledger {
         Ok(picks)
     }
 
-    /// Takes a record that must be handled alone, unless one is in hand.
+    /// Takes a record that must be handled alone, of a group of which none is in hand.
     fn pick_suspect(&mut self, stage: Stage, most: u32) -> rusqlite::Result<Vec<Pick>> {
         let mut picks = Vec::new();
         while picks.is_empty() {
             let queue = &mut self.stages.queues[number(stage)];
-            if queue.alone.is_some() {
+            let Some(&id) = queue.suspect_turns.front() else {
                 break;
-            }
-            let Some(Suspect { seq, group, count }) = queue.suspects.pop_front() else {
-                break;
+            };
+            let suspects = queue.groups.get_mut(&id).map(|group| &mut group.suspects);
+            let Some(Suspect { seq, count }) = suspects.and_then(VecDeque::pop_front) else {
+                queue.suspect_turns.pop_front();
+                continue;
             };
             let body = match self.body(seq) {
                 Ok(Some(body)) => body,
                 // Settled meanwhile.
                 Ok(None) => continue,
                 Err(error) => {
-                    let queue = &mut self.stages.queues[number(stage)];
-                    queue.suspects.push_front(Suspect { seq, group, count });
+                    if let Some(group) = self.group(stage, id) {
+                        group.suspects.push_front(Suspect { seq, count });
+                    }
                     return Err(error);
                 }
             };
             picks.push(Pick {
                 seq,
-                group,
+                group: id,
                 body,
                 count,
                 noted: true,
@@ -177,6 +180,9 @@ impl Ledger {
                 alone: true,
             });
             self.bury_worn_out(stage, most, 0, &mut picks);
+            if !picks.is_empty() {
+                self.stages.queues[number(stage)].suspect_turns.pop_front();
+            }
         }
         Ok(picks)
     }
@@ -282,15 +288,14 @@ impl Ledger {
             if self.stages.tracked.contains(&pick.seq) {
                 continue;
             }
-            if pick.alone {
-                let Pick { seq, count, .. } = pick;
-                let group = id;
-                let queue = &mut self.stages.queues[number(stage)];
-                queue.suspects.push_back(Suspect { seq, group, count });
-            } else {
+            if !pick.alone {
                 picks.push(pick);
+            } else if let Some(group) = self.group(stage, id) {
+                let Pick { seq, count, .. } = pick;
+                group.suspects.push_back(Suspect { seq, count });
             }
         }
+        self.stages.queues[number(stage)].give_suspect_turn(id);
         if exhausted && let Some(next) = self.next_due_of(number(stage), id)? {
             self.stages.queues[number(stage)].becomes_free(id, next);
         }
@@ -404,17 +409,17 @@ impl Ledger {
         let at = self.now.plus(Duration::from_secs(1));
         let queue = &mut self.stages.queues[number(stage)];
         // What cannot be read now is asked for again with its group, and not by itself.
-        while let Some(suspect) = queue.suspects.pop_front() {
-            let Suspect { seq, group, count } = suspect;
-            if let Some(held) = queue.groups.get_mut(&group) {
-                held.again.push_back(Again {
-                    seq,
-                    count,
+        for id in std::mem::take(&mut queue.suspect_turns) {
+            if let Some(group) = queue.groups.get_mut(&id) {
+                let suspects = group.suspects.drain(..);
+                group.again.extend(suspects.map(|suspect| Again {
+                    seq: suspect.seq,
+                    count: suspect.count,
                     noted: true,
                     reason: String::new(),
-                });
+                }));
             }
-            queue.becomes_free(group, at);
+            queue.becomes_free(id, at);
         }
         let turns: VecDeque<i64> = std::mem::take(&mut queue.turns);
         for id in turns {
@@ -464,8 +469,10 @@ impl Ledger {
                 // Without a reason: it is known that it was in hand, and nothing more.
                 notes.push((pick.seq, count));
             }
-            if pick.alone {
-                self.stages.queues[number(intake.stage)].alone = Some(pick.seq);
+            if pick.alone
+                && let Some(group) = self.group(intake.stage, pick.group)
+            {
+                group.alone = Some(pick.seq);
             }
             self.stages.queues[number(intake.stage)].start_lease(
                 pick.seq,

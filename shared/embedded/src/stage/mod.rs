@@ -92,11 +92,8 @@ struct StageMemory {
     /// When leases (and rests after a failure) end.
     ends: BTreeSet<(Timestamp, i64)>,
     waiting: VecDeque<Intake>,
-    /// Records that were in hand when the process ended, and not for the first time. They are handed out alone, one at a
-    /// time.
-    suspects: VecDeque<Suspect>,
-    /// The suspect that is in hand.
-    alone: Option<i64>,
+    /// Groups with a suspect that may be handed out.
+    suspect_turns: VecDeque<i64>,
     total: u64,
 }
 
@@ -104,6 +101,11 @@ struct Group {
     /// (due, row) of the last record taken from the table.
     cursor: (i64, i64),
     again: VecDeque<Again>,
+    /// Records that were in hand when the process ended, and not for the first time. They are handed out alone, one of the
+    /// group at a time: of a stage would let one slow endpoint hold up the suspects of all others.
+    suspects: VecDeque<Suspect>,
+    /// The suspect that is in hand.
+    alone: Option<i64>,
     has_turn: bool,
     armed: Option<Timestamp>,
     total: u64,
@@ -116,6 +118,8 @@ impl Default for Group {
         Group {
             cursor: (i64::MIN, i64::MIN),
             again: VecDeque::new(),
+            suspects: VecDeque::new(),
+            alone: None,
             has_turn: false,
             armed: None,
             total: 0,
@@ -141,7 +145,6 @@ struct Again {
 /// before it is answered, so that it is in hand for as short a time as can be.
 struct Suspect {
     seq: i64,
-    group: i64,
     count: u32,
 }
 
@@ -227,7 +230,7 @@ impl Stages {
                 }
                 queue.ends.pop_first();
                 if let Some(lease) = queue.leases.remove(&seq) {
-                    queue.is_alone_no_more(seq);
+                    queue.is_alone_no_more(lease.group, seq);
                     queue.free(seq, lease);
                 }
             }
@@ -284,14 +287,24 @@ impl StageMemory {
         self.give_turn(lease.group);
     }
 
-    /// Whether a suspect could be handed out.
-    fn has_suspect(&self) -> bool {
-        self.alone.is_none() && !self.suspects.is_empty()
+    /// Lets the group's next suspect come, unless one is in hand.
+    fn give_suspect_turn(&mut self, id: i64) {
+        if let Some(group) = self.groups.get(&id)
+            && group.alone.is_none()
+            && !group.suspects.is_empty()
+            && !self.suspect_turns.contains(&id)
+        {
+            self.suspect_turns.push_back(id);
+        }
     }
 
     /// A record's lease ended: should it be the suspect in hand, the next may come.
-    fn is_alone_no_more(&mut self, seq: i64) {
-        self.alone.take_if(|alone| *alone == seq);
+    fn is_alone_no_more(&mut self, id: i64, seq: i64) {
+        if let Some(group) = self.groups.get_mut(&id)
+            && group.alone.take_if(|alone| *alone == seq).is_some()
+        {
+            self.give_suspect_turn(id);
+        }
     }
 
     /// Forgets a record that left the table.

@@ -210,7 +210,8 @@ impl Stages {
                     queue.start_lease(seq, lease);
                 }
                 Fate::Released => {
-                    let alone = queue.alone == Some(seq);
+                    let of = queue.groups.get(&group);
+                    let alone = of.is_some_and(|group| group.alone == Some(seq));
                     let Some(mut lease) = queue.end_lease(seq) else {
                         continue;
                     };
@@ -223,11 +224,13 @@ impl Stages {
                             reason: lease.reason.clone(),
                         });
                     }
-                    if alone {
-                        let (group, count) = (lease.group, lease.count);
-                        queue.suspects.push_front(Suspect { seq, group, count });
-                    } else {
-                        queue.free(seq, lease);
+                    match queue.groups.get_mut(&group) {
+                        Some(of) if alone => {
+                            let count = lease.count;
+                            of.suspects.push_front(Suspect { seq, count });
+                            queue.give_suspect_turn(group);
+                        }
+                        _ => queue.free(seq, lease),
                     }
                 }
             }
@@ -249,7 +252,7 @@ impl StageMemory {
 
     fn end_lease(&mut self, seq: i64) -> Option<Lease> {
         let lease = self.leases.remove(&seq)?;
-        self.is_alone_no_more(seq);
+        self.is_alone_no_more(lease.group, seq);
         self.ends.remove(&(lease.ends, seq));
         Some(lease)
     }
