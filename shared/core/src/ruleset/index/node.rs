@@ -307,9 +307,9 @@ impl Nodes {
         })
     }
 
-    /// Whether the nodes are more than the caches near a core hold.
+    /// Whether the nodes are more than the caches hold; below that, asking for them beforehand costs more than it saves.
     pub(super) fn exceed_caches(&self) -> bool {
-        self.bytes.len() > 1 << 20
+        self.bytes.len() > 16 << 20
     }
 
     /// Reads the first slot that a look-up of the hash would; gives the place in it, or 0.
