@@ -127,7 +127,7 @@ macro_rules! contract {
         $crate::contract!(@queues $make: making_a_queue_twice, what_is_not_there, a_message_arrives_as_it_was_sent,
             a_body_too_large_fails_alone, a_received_message_is_invisible_for_a_while, receipts_become_void,
             changing_visibility_gives_a_new_receipt, delays_of_queue_and_message, messages_expire,
-            received_too_often_goes_to_the_dead_letter_queue, priorities_come_first, a_peek_takes_nothing,
+            received_too_often_goes_to_the_dead_letter_queue, priorities_come_first, properties_come_back, a_peek_takes_nothing,
             numbers_of_messages, lists_are_by_prefix_and_in_order, a_deleted_queue_takes_its_messages_along,
             attributes_change_and_are_kept);
         $crate::contract!(@waits $make: a_wait_ends_with_an_arrival, a_wait_ends_when_a_delay_does,

@@ -2,7 +2,8 @@
 
 use super::{Ability, Ports};
 use carillon_core::ports::{
-    Message, OutgoingMessage, QueueAttributes, QueueError, QueueStatistics, Receipt,
+    Message, OutgoingMessage, PropertyType, QueueAttributes, QueueError, QueueStatistics, Receipt,
+    UserProperty,
 };
 use carillon_core::topic::QueueName;
 use std::time::Duration;
@@ -452,6 +453,48 @@ pub async fn priorities_come_first(ports: Ports) {
     for result in refused {
         assert!(matches!(result, Err(QueueError::Refused(_))), "{result:?}");
     }
+}
+
+/// They come back beside the body, whoever takes it; and they count to its size.
+pub async fn properties_come_back(ports: Ports) {
+    let queue = name("orders");
+    make(&ports, &queue).await;
+    let property = |name: &str, kind, value: &str| {
+        UserProperty::new(name.to_owned(), kind, value.to_owned()).unwrap()
+    };
+    let given = vec![
+        property("binary", PropertyType::Binary, "AAH/"),
+        property("boolean", PropertyType::Boolean, "true"),
+        property("city", PropertyType::String, "杭州 <&>"),
+        property("number", PropertyType::Number, "-1.5e3"),
+    ];
+    let with = OutgoingMessage {
+        properties: given.clone(),
+        ..OutgoingMessage::new("with".to_owned())
+    };
+    let large = OutgoingMessage {
+        body: "x".repeat(65_536),
+        ..with.clone()
+    };
+    let without = OutgoingMessage::new("without".to_owned());
+    let sent = ports.sender.send(&queue, vec![with, without, large]).await;
+    assert!(sent[0].is_ok() && sent[1].is_ok(), "{sent:?}");
+    assert!(
+        matches!(sent[2], Err(QueueError::TooLarge { .. })),
+        "{:?}",
+        sent[2]
+    );
+    let held = |messages: &[Message], body: &str| {
+        let found = messages.iter().find(|message| message.body == body);
+        found.unwrap().properties.clone()
+    };
+    if ports.can(Ability::Peek) {
+        let seen = ports.consumer.peek(&queue, 16).await.unwrap();
+        assert_eq!(held(&seen, "with"), given);
+    }
+    let received = receive(&ports, &queue).await;
+    assert_eq!(held(&received, "with"), given);
+    assert_eq!(held(&received, "without"), []);
 }
 
 /// It gives no receipt and counts no reception.

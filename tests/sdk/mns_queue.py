@@ -8,6 +8,7 @@ import threading
 import time
 
 from mns.account import Account
+from mns.message_property import MessagePropertyValue
 from mns.mns_exception import MNSServerException
 from mns.queue import Message, QueueMeta
 
@@ -105,6 +106,40 @@ order = [queue.receive_message(0) for _ in range(2)]
 check([m.message_body for m in order] == [b"high", b"low"], str([m.message_body for m in order]))
 check([m.priority for m in order] == [1, 16], "priorities come back")
 queue.batch_delete_message([m.receipt_handle for m in order])
+
+# Properties beside the body.
+given = {
+    "city": MessagePropertyValue.create_string("杭州 <&>"),
+    "weight": MessagePropertyValue.create_number("-1.5"),
+    "urgent": MessagePropertyValue.create_boolean(True),
+    "raw": MessagePropertyValue.create_binary(bytes(range(256))),
+}
+
+
+def same(message, want):
+    """Whether the message has these properties and no others."""
+    have = message.get_user_properties() or {}
+    check(have.keys() == want.keys(), str(have.keys()))
+    for name, value in want.items():
+        check(have[name].get_data_type() == value.get_data_type(), name)
+        check(have[name].get_raw_value() == value.get_raw_value(), name)
+
+
+message = Message("with properties")
+message.set_user_properties(given)
+queue.send_message(message)
+same(queue.peek_message(), given)
+got = queue.receive_message(0)
+same(got, given)
+queue.delete_message(got.receipt_handle)
+queue.batch_send_message([message, Message("without")])
+for got in queue.batch_receive_message(16, 0):
+    same(got, given if got.message_body == b"with properties" else {})
+    queue.delete_message(got.receipt_handle)
+message.set_user_properties({f"p{n}": MessagePropertyValue.create_number(n) for n in range(51)})
+refused("InvalidArgument", lambda: queue.send_message(message))
+message.set_user_properties({f"p{n}": MessagePropertyValue.create_string("x" * 4096) for n in range(17)})
+refused("MessageTooLarge", lambda: queue.send_message(message))
 
 # Batches.
 sent = queue.batch_send_message([Message(f"body {n}") for n in range(16)])

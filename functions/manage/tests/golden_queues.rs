@@ -170,6 +170,36 @@ async fn every_queue_action_answers_as_reviewed() {
     golden
         .http("account", "GET", "/?accountmeta=true", &[], "")
         .await;
+
+    let with = |properties: &str| {
+        format!(
+            r#"<Message xmlns="{XMLNS}"><MessageBody>body</MessageBody><UserProperties>{properties}</UserProperties></Message>"#
+        )
+    };
+    let city = "<PropertyValue><Name>city</Name><Value>a &lt; b</Value><Type>STRING</Type></PropertyValue>";
+    let raw =
+        "<PropertyValue><Name>raw</Name><Type>Binary</Type><Value>AAH/</Value></PropertyValue>";
+    let both = with(&format!("{city}\n{raw}"));
+    golden
+        .http("SendMessage.properties", "POST", messages, &[], &both)
+        .await;
+    let receive = "/queues/rest/messages?waitseconds=0";
+    golden
+        .http("ReceiveMessage.properties", "GET", receive, &[], "")
+        .await;
+    for (name, properties) in [
+        ("type", city.replace("STRING", "DATE")),
+        ("value", raw.replace("AAH/", "no Base64")),
+        ("name", city.replace(">city<", ">my city<")),
+        ("twice", city.repeat(2)),
+        ("missing", city.replace("<Name>city</Name>", "")),
+        ("unknown", city.replace("PropertyValue>", "Property>")),
+    ] {
+        let name = format!("SendMessage.property.{name}");
+        golden
+            .http(&name, "POST", messages, &[], &with(&properties))
+            .await;
+    }
     golden
         .http("DeleteQueue", "DELETE", "/queues/rest", &[], "")
         .await;

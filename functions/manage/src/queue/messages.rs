@@ -1,6 +1,7 @@
 //! Messages of a queue: send, receive, peek, delete, change visibility, and their batches.
 
 use super::attributes::number;
+use super::properties;
 use super::read::{self, Element};
 use super::write::Xml;
 use super::{Admitted, Answer, Query};
@@ -136,7 +137,7 @@ fn outgoing(element: &Element) -> Result<OutgoingMessage, Refused> {
             "MessageBody is missing or empty: give a text",
         )
     })?;
-    for member in ["UserProperties", "SystemProperties", "MessageGroupId"] {
+    for member in ["SystemProperties", "MessageGroupId"] {
         let given = element.children.iter().find(|child| child.name == member);
         if given.is_some_and(|given| !given.children.is_empty() || !given.text.trim().is_empty()) {
             // Taken and lost would be worse than refused.
@@ -155,6 +156,7 @@ fn outgoing(element: &Element) -> Result<OutgoingMessage, Refused> {
         delay: Duration::from_secs(u64::from(given.unwrap_or(0))),
         at_once: given == Some(0),
         priority: priority.map(|priority| u8::try_from(priority).expect("at most 16")),
+        properties: properties::read(element)?,
         ..OutgoingMessage::default()
     })
 }
@@ -223,6 +225,7 @@ fn members(xml: &mut Xml, message: &Message) {
     xml.value("FirstDequeueTime", message.first_received.as_millis());
     xml.value("DequeueCount", message.receive_count);
     xml.value("Priority", message.priority);
+    properties::write(xml, &message.properties);
 }
 
 /// Upper-case hex, as MNS writes `MessageBodyMD5`.

@@ -12,6 +12,7 @@
 
 mod attributes;
 mod messages;
+mod properties;
 mod read;
 mod write;
 

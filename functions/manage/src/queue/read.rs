@@ -7,7 +7,7 @@ use quick_xml::events::Event;
 
 /// Deepest nesting; the deepest sound document (`Messages/Message/UserProperties/PropertyValue/Name`) has five.
 const DEEPEST: usize = 8;
-/// Most elements; sixteen messages with all their members have some hundred.
+/// Most elements; sixteen messages with fifty properties each have some 3 300.
 const MOST: usize = 4096;
 
 /// An element: its name without namespace prefix, its text, its children in order.

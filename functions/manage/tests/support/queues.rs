@@ -64,8 +64,8 @@ impl QueueSender for MemoryQueues {
             .map(|outgoing| {
                 self.with(queue, |counter, held| {
                     let limit = held.attributes.maximum_message_size;
-                    if outgoing.body.len() > limit as usize {
-                        let (queue, len) = (queue.as_str().to_owned(), outgoing.body.len());
+                    if outgoing.size() > limit as usize {
+                        let (queue, len) = (queue.as_str().to_owned(), outgoing.size());
                         return Err(QueueError::TooLarge { queue, len, limit });
                     }
                     *counter += 1;
@@ -87,6 +87,7 @@ impl QueueSender for MemoryQueues {
                             next_visible: visible,
                             receive_count: 0,
                             priority: outgoing.priority.unwrap_or(Message::DEFAULT_PRIORITY),
+                            properties: outgoing.properties,
                         },
                         receipt: None,
                         visible,

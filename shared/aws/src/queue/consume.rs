@@ -1,6 +1,7 @@
 //! Receiving from users' queues.
 
 use super::names::{Known, Queues, failure};
+use super::properties::properties;
 use super::send::message_id;
 use crate::clients::TRY;
 use crate::world::SystemClock;
@@ -41,6 +42,7 @@ impl Queues {
                 visibility.map(|time| i32::try_from(time.as_secs()).unwrap_or(i32::MAX)),
             )
             .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
             .customize()
             .config_override(aws_sdk_sqs::Config::builder().timeout_config(timeouts))
             .send()
@@ -91,6 +93,7 @@ fn read(message: aws_sdk_sqs::types::Message, next_visible: Timestamp) -> Messag
         next_visible,
         receive_count: u32::try_from(count).unwrap_or(1),
         priority: Message::DEFAULT_PRIORITY,
+        properties: properties(message.message_attributes),
     }
 }
 

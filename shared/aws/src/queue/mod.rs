@@ -4,6 +4,7 @@ mod admin;
 mod batch;
 mod consume;
 mod names;
+mod properties;
 mod send;
 mod text;
 

@@ -2,6 +2,7 @@
 
 use super::batch::{MAX_REQUEST_BYTES, requests, sqs_delay};
 use super::names::{Queues, failure};
+use super::properties::attributes;
 use super::text::sendable;
 use crate::Clients;
 use crate::settings::StageUrls;
@@ -142,16 +143,18 @@ async fn send_all(
     results.resize_with(messages.len(), || None);
     let mut entries: Vec<(usize, SendMessageBatchRequestEntry)> =
         Vec::with_capacity(messages.len());
+    let mut sizes: Vec<usize> = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
+        // The body may be sent escaped; the properties are sent as they are, or smaller.
+        let beside = message.size() - message.body.len();
         match entry(index, queue, message, trace) {
-            Ok(entry) => entries.push((index, entry)),
+            Ok(entry) => {
+                sizes.push(entry.message_body().len() + beside);
+                entries.push((index, entry));
+            }
             Err(error) => results[index] = Some(Err(error)),
         }
     }
-    let sizes: Vec<usize> = entries
-        .iter()
-        .map(|(_, entry)| entry.message_body().len())
-        .collect();
     let mut tasks = JoinSet::new();
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut entries = entries.into_iter();
@@ -192,6 +195,8 @@ fn entry(
     message: OutgoingMessage,
     trace: Option<&str>,
 ) -> Result<SendMessageBatchRequestEntry, QueueError> {
+    let properties = attributes(&message.properties)?;
+    let beside = message.size() - message.body.len();
     let body = match sendable(&message.body) {
         Ok(std::borrow::Cow::Borrowed(_)) => message.body,
         Ok(std::borrow::Cow::Owned(escaped)) => escaped,
@@ -207,16 +212,17 @@ fn entry(
             "the message is empty, and SQS takes no empty message: publish a body".to_owned(),
         ));
     }
-    if body.len() > MAX_REQUEST_BYTES {
+    if body.len() + beside > MAX_REQUEST_BYTES {
         return Err(QueueError::TooLarge {
             queue: queue.to_string(),
-            len: body.len(),
+            len: body.len() + beside,
             limit: u32::try_from(MAX_REQUEST_BYTES).expect("1 MiB fits"),
         });
     }
     let mut entry = SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
-        .message_body(body);
+        .message_body(body)
+        .set_message_attributes(properties);
     if !message.delay.is_zero() || message.at_once {
         entry = entry.delay_seconds(sqs_delay(message.delay));
     }

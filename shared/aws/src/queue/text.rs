@@ -9,6 +9,11 @@ fn is_taken(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
+/// Whether SQS takes every character of it.
+pub(super) fn is_sendable(text: &str) -> bool {
+    text.chars().all(is_taken)
+}
+
 /// The body in a form that SQS takes. JSON is written with escapes in the places of characters that SQS refuses, and so
 /// says the same; other text cannot be changed.
 ///

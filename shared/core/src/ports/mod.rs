@@ -8,6 +8,7 @@ mod archive;
 mod keys;
 mod marks;
 mod memory;
+mod property;
 mod queue;
 mod sns;
 mod stage;
@@ -22,6 +23,7 @@ pub use archive::{EventArchive, KeptPack};
 pub use keys::{KeyError, KeyState, SigningKey, SigningKeyKind, SigningKeys};
 pub use marks::{Marks, MemoryMarks};
 pub use memory::{Accepted, DuplicateWindow, ObjectMetadata, ObjectName, SizeIndex};
+pub use property::{PropertyError, PropertyType, UserProperty};
 pub use queue::{
     Message, OutgoingMessage, QueueAdmin, QueueAttributes, QueueConsumer, QueueError, QueueSender,
     QueueStatistics, Receipt, UserQueue,

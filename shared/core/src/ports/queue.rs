@@ -1,5 +1,6 @@
 //! Queues as endpoints and as the MNS queue interface serves them: SQS and MNS semantics.
 
+use super::UserProperty;
 use crate::event::Timestamp;
 use crate::topic::QueueName;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub struct OutgoingMessage {
     pub group: Option<String>,
     /// 1 (highest) to 16; none: MNS's default, 8 ([`Message::DEFAULT_PRIORITY`]). Queues of SQS know no priority.
     pub priority: Option<u8>,
+    /// What the sender put beside the body.
+    pub properties: Vec<UserProperty>,
 }
 
 impl OutgoingMessage {
@@ -29,6 +32,14 @@ impl OutgoingMessage {
             body,
             ..Self::default()
         }
+    }
+
+    /// What counts against the queue's `MaximumMessageSize`, bytes: the body, and the properties with their names and
+    /// types (HELP: Message properties).
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let properties = self.properties.iter().map(UserProperty::size);
+        self.body.len() + properties.sum::<usize>()
     }
 }
 
@@ -51,6 +62,8 @@ pub struct Message {
     pub receive_count: u32,
     /// 1 (highest) to 16; MNS default 8.
     pub priority: u8,
+    /// What the sender put beside the body, in the sender's order where the queue keeps it.
+    pub properties: Vec<UserProperty>,
 }
 
 impl Message {

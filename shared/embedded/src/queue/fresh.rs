@@ -166,8 +166,9 @@ impl Ledger {
             && memory
                 .received
                 .is_none_or(|received| received.elapsed() > DESERTED);
-        let plain =
-            |message: &OutgoingMessage| message.delay.is_zero() && message.priority.is_none();
+        let plain = |message: &OutgoingMessage| {
+            message.delay.is_zero() && message.priority.is_none() && message.properties.is_empty()
+        };
         if deserted || memory.attributes.delay_seconds > 0 || !messages.iter().all(plain) {
             return Some(write(name, messages, reply));
         }
@@ -255,6 +256,7 @@ impl Ledger {
                 next_visible: due,
                 receive_count: 1,
                 priority: Message::DEFAULT_PRIORITY,
+                properties: Vec::new(),
             });
         }
     }

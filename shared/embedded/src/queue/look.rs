@@ -1,6 +1,7 @@
 //! Looking at users' queues without touching them: attributes, numbers, peeks. On the readers' connections.
 
 use super::admin::read_attributes;
+use super::send::properties;
 use crate::store::Store;
 use carillon_core::event::{MessageId, Timestamp};
 use carillon_core::ports::{Message, QueueAttributes, QueueError, QueueStatistics, UserQueue};
@@ -98,7 +99,7 @@ pub(super) fn peek(
     };
     let end = end_of_life(&read_attributes(&attributes)?, now);
     let mut query = conn.prepare_cached(
-        "SELECT m.id, b.body, m.enqueued, m.first_received, m.due, m.receive_count \
+        "SELECT m.id, b.body, m.enqueued, m.first_received, m.due, m.receive_count, b.properties \
          FROM queue_messages m JOIN queue_bodies b ON b.seq = m.seq \
          WHERE m.queue = ?1 AND m.priority = ?2 AND m.due <= ?3 AND m.enqueued > ?4 ORDER BY m.due, m.seq LIMIT ?5",
     )?;
@@ -119,6 +120,7 @@ pub(super) fn peek(
                 next_visible: Timestamp::from_millis(row.get(4)?),
                 receive_count: row.get(5)?,
                 priority,
+                properties: properties(row, 6)?,
             });
         }
     }

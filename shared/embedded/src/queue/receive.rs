@@ -1,10 +1,11 @@
 //! Receiving from users' queues: visibility, receipts, dead-letter queues, and those who wait.
 
 use super::look::end_of_life;
+use super::send::properties;
 use super::{read_receipt, receipt, void};
 use crate::store::{Job, Ledger, Outcome, Store};
 use carillon_core::event::{MessageId, Timestamp};
-use carillon_core::ports::{Message, QueueConsumer, QueueError, Receipt};
+use carillon_core::ports::{Message, QueueConsumer, QueueError, Receipt, UserProperty};
 use carillon_core::topic::QueueName;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -47,6 +48,7 @@ struct Row {
     receive_count: u32,
     id: u128,
     body: String,
+    properties: Vec<UserProperty>,
 }
 
 #[async_trait::async_trait]
@@ -290,7 +292,7 @@ impl Ledger {
 
     fn visible_rows(&self, queue: i64, priority: u8, limit: usize) -> rusqlite::Result<Vec<Row>> {
         let mut query = self.conn.prepare_cached(
-            "SELECT m.seq, m.enqueued, m.first_received, m.receive_count, m.id, b.body \
+            "SELECT m.seq, m.enqueued, m.first_received, m.receive_count, m.id, b.body, b.properties \
              FROM queue_messages m JOIN queue_bodies b ON b.seq = m.seq \
              WHERE m.queue = ?1 AND m.priority = ?2 AND m.due <= ?3 ORDER BY m.due, m.seq LIMIT ?4",
         )?;
@@ -304,6 +306,7 @@ impl Ledger {
                     receive_count: row.get(3)?,
                     id: u128::from_be_bytes(row.get(4)?),
                     body: row.get(5)?,
+                    properties: properties(row, 6)?,
                 })
             })?
             .collect()
@@ -331,6 +334,7 @@ impl Ledger {
             next_visible,
             receive_count,
             priority,
+            properties: row.properties,
         })
     }
 

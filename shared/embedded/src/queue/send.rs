@@ -2,8 +2,9 @@
 
 use crate::store::{Ledger, Outcome, Store};
 use carillon_core::event::{MessageId, Timestamp};
-use carillon_core::ports::{Message, OutgoingMessage, QueueError, QueueSender};
+use carillon_core::ports::{Message, OutgoingMessage, QueueError, QueueSender, UserProperty};
 use carillon_core::topic::QueueName;
+use rusqlite::types::Type;
 use std::time::Duration;
 
 /// Longest delay of a message (MNS limits).
@@ -17,7 +18,7 @@ impl QueueSender for Store {
         messages: Vec<OutgoingMessage>,
     ) -> Vec<Result<String, QueueError>> {
         let count = messages.len();
-        let bytes = messages.iter().map(|message| message.body.len()).sum();
+        let bytes = messages.iter().map(OutgoingMessage::size).sum();
         let name = queue.as_str().to_owned();
         let sent = self
             .write(bytes, move |ledger| ledger.send_to_queue(&name, messages))
@@ -45,7 +46,7 @@ impl Ledger {
         let mut results = Vec::with_capacity(messages.len());
         let mut stored = 0;
         for message in messages {
-            let len = message.body.len();
+            let len = message.size();
             if len > limit as usize {
                 results.push(Err(QueueError::TooLarge {
                     queue: name.to_owned(),
@@ -67,7 +68,7 @@ impl Ledger {
                 ))));
                 continue;
             }
-            let id = self.insert_message(queue, priority, self.now.plus(delay), &message.body)?;
+            let id = self.insert_message(queue, priority, self.now.plus(delay), &message)?;
             stored += 1;
             results.push(Ok(id.to_string()));
         }
@@ -87,7 +88,7 @@ impl Ledger {
         queue: i64,
         priority: u8,
         due: Timestamp,
-        body: &str,
+        message: &OutgoingMessage,
     ) -> rusqlite::Result<MessageId> {
         let seq = self.seq();
         let bits = self.message_id();
@@ -96,8 +97,8 @@ impl Ledger {
             (seq, queue, priority, due.as_millis(), self.now.as_millis(), bits.to_be_bytes()),
         )?;
         self.run(
-            "INSERT INTO queue_bodies (seq, body) VALUES (?1, ?2)",
-            (seq, body),
+            "INSERT INTO queue_bodies (seq, body, properties) VALUES (?1, ?2, ?3)",
+            (seq, &message.body, written(&message.properties)),
         )?;
         self.touch(queue, priority);
         Ok(MessageId::from_bits(bits))
@@ -123,4 +124,24 @@ impl Ledger {
             self.effects.touched.push((queue, priority));
         }
     }
+}
+
+/// Properties as their column has them.
+fn written(properties: &[UserProperty]) -> Option<String> {
+    (!properties.is_empty()).then(|| {
+        serde_json::to_string(properties).expect("properties are texts, which JSON always holds")
+    })
+}
+
+/// Reads what [`written`] wrote, from the column at this place of the row.
+pub(super) fn properties(
+    row: &rusqlite::Row<'_>,
+    place: usize,
+) -> rusqlite::Result<Vec<UserProperty>> {
+    let Some(text) = row.get_ref(place)?.as_str_or_null()? else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(place, Type::Text, Box::new(error))
+    })
 }

@@ -179,6 +179,7 @@ fn expected(message: &Held, receipt: Option<Receipt>) -> Message {
         next_visible: Timestamp::from_millis(message.due),
         receive_count: message.count,
         priority: message.priority,
+        properties: Vec::new(),
     }
 }
 
