@@ -9,7 +9,7 @@ CLOUD_OUT := target/$(if $(filter dev,$(CLOUD_PROFILE)),debug,$(CLOUD_PROFILE))
 STACK ?= carillon
 PARAMETERS ?=
 
-.PHONY: test-cloud deploy template-checks functions lint-cloud unit-cloud invoke cold-start
+.PHONY: FORCE test-cloud deploy template-checks functions lint-cloud unit-cloud invoke cold-start
 
 $(CLOUD_VENV)/emulator/.installed: tests/cloud/requirements-emulator.txt
 	$(PYTHON) -m venv $(CLOUD_VENV)/emulator
@@ -27,6 +27,11 @@ $(CLOUD_VENV)/security/.installed: tests/cloud/requirements-security.txt
 	$(CLOUD_VENV)/security/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
+$(CLOUD_VENV)/lambda/.installed: tests/cloud/requirements-lambda.txt
+	$(PYTHON) -m venv $(CLOUD_VENV)/lambda
+	$(CLOUD_VENV)/lambda/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 functions: ## the four functions, each as target/lambda/<name>/bootstrap
 	$(CARGO) build --locked --profile $(CLOUD_PROFILE) --bins \
 		$(foreach f,$(CLOUD_FUNCTIONS),-p carillon-$(f)) --features $(CLOUD_FEATURES)
@@ -41,19 +46,27 @@ template-checks: $(CLOUD_VENV)/sam/.installed $(CLOUD_VENV)/emulator/.installed 
 	$(CLOUD_VENV)/sam/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(CLOUD_VENV)/sam/bin/sam validate --lint --template-file template.yaml
 
-test-cloud: functions template-checks $(SDK)/installed ## the real template on an emulator, end to end, on loopback
+# The command with its doors to AWS; put aside, since other targets build it without them.
+$(CLOUD_VENV)/carillon: FORCE
+	$(CARGO) build --locked --quiet -p carillon --features aws --bin carillon
+	cp target/debug/carillon $@
+
+FORCE:
+
+test-cloud: functions template-checks $(SDK)/installed $(CLOUD_VENV)/carillon ## the real template on an emulator, end to end, on loopback
 	$(CLOUD_VENV)/emulator/bin/python tests/cloud/run.py \
 		--emulator $(CLOUD_VENV)/emulator/bin/ministack --sam $(CLOUD_VENV)/sam/bin/sam \
-		--sdk $(SDK)/bin/python
+		--carillon $(CLOUD_VENV)/carillon --sdk $(SDK)/bin/python
 
 unit-cloud: ## tests of what only builds with the AWS SDK have: the cost table, the commands over a stack
 	$(CARGO) test --locked --quiet -p carillon-tests --features aws --test cost
 	$(CARGO) test --locked --quiet -p carillon --features aws --bin carillon --test stack
 
-invoke: functions $(CLOUD_VENV)/sam/.installed ## every sample event through its function, under the runtime interface emulator
+invoke: functions $(CLOUD_VENV)/sam/.installed $(CLOUD_VENV)/lambda/.installed ## every sample event through its function, under the runtime interface emulator and by cargo lambda invoke
 	$(CARGO) build --locked --quiet -p carillon-aws --example local_aws
 	$(CLOUD_VENV)/sam/bin/python tests/cloud/invoke.py \
-		$$(ls $(CLOUD_VENV)/sam/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-$$(uname -m))
+		--rie $$(ls $(CLOUD_VENV)/sam/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-$$(uname -m)) \
+		--cargo-lambda $(CLOUD_VENV)/lambda/bin/cargo-lambda
 
 cold-start: CLOUD_PROFILE := release
 cold-start: functions ## exec to first poll of each function, beside an empty one

@@ -2,12 +2,14 @@
 
 import http.server
 import threading
+import time
 
 
 class Receiver:
     def __init__(self):
         self.pushes = []
         self.status = 200
+        self.delay = 0
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -16,6 +18,7 @@ class Receiver:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 status = outer.status
+                time.sleep(outer.delay)
                 outer.pushes.append((status, self.path, {k.lower(): v for k, v in self.headers.items()}, body.decode()))
                 self.send_response(status)
                 self.send_header("content-length", "0")

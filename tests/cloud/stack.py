@@ -62,8 +62,8 @@ class Emulator:
         )
 
     def functions(self):
-        """Process ids of the functions that run now: children of the emulator that execute a `bootstrap`."""
-        found = []
+        """The functions that run now, name by process id: children of the emulator that execute a `bootstrap`."""
+        found = {}
         for entry in pathlib.Path("/proc").iterdir():
             try:
                 fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
@@ -72,7 +72,7 @@ class Emulator:
                 continue
             if int(fields[2]) == os.getpgid(self.process.pid) or int(fields[1]) == self.process.pid:
                 if program.removesuffix(" (deleted)").endswith("/bootstrap"):
-                    found.append(int(entry.name))
+                    found[int(entry.name)] = function_name(entry)
         return found
 
     def stop(self):
@@ -84,6 +84,16 @@ class Emulator:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def function_name(process):
+    """By the environment that Lambda gives; empty when the process has ended meanwhile."""
+    try:
+        variables = (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    named = [held for held in variables if held.startswith(b"AWS_LAMBDA_FUNCTION_NAME=")]
+    return named[0].split(b"=", 1)[1].decode() if named else ""
 
 
 def kill(pid):
