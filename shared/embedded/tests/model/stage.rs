@@ -268,7 +268,8 @@ async fn play(
                 {
                     record.holder = None;
                     record.count -= 1;
-                    if record.old {
+                    // What is written down of it must not say more.
+                    if record.old || record.noted > 0 {
                         record.noted = record.count;
                         record.noted_told = record.told;
                     }
@@ -391,6 +392,28 @@ fn what_nobody_takes_any_more_is_not_buried() {
         Step::Take { max: 1 },
         Step::Advance { millis: 10_000 },
         Step::Take { max: 1 },
+    ])
+    .unwrap();
+}
+
+/// What is written of a record that is given up is what is true of it then: also of what was never written before, as a
+/// reception that ran out of time.
+#[test]
+fn giving_up_writes_down_what_came_before() {
+    let take = Step::Take { max: 1 };
+    history(&[
+        Step::Send {
+            group: None,
+            delay: 0,
+        },
+        take.clone(),
+        Step::Fail { held: 0, rest: 0 },
+        take.clone(),
+        Step::Advance { millis: 10_000 },
+        take.clone(),
+        Step::GiveUp { held: 1 },
+        Step::Reopen,
+        take,
     ])
     .unwrap();
 }
