@@ -76,7 +76,7 @@ const COMMANDS: &[(&str, &str, i32)] = &[
     ("DeleteDeadLetters", "dead-letter delete --all", 0),
     ("SendMessage", "queue send q -", 0),
     ("PeekMessage", "queue peek q", 0),
-    ("ReceiveMessage", "queue receive q --wait 5 --json", 0),
+    ("ReceiveMessage", "queue receive q --wait 30 --json", 0),
     (
         "ChangeMessageVisibility",
         "queue change-visibility q {handle} 60 --json",

@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
 use support::{Service, carillon};
@@ -132,12 +133,21 @@ fn what_is_exported_is_what_was_applied() {
     assert_eq!(other.service.run(&["rule", "export"]).json(), exported);
 }
 
+/// An address that stays free while nobody listens on it: below the ports that systems give to whoever asks for any.
+fn address() -> String {
+    let first = std::process::id() % 10_000;
+    let mut addresses = (0..10_000).map(|n| format!("127.0.0.1:{}", 20_000 + (first + n) % 10_000));
+    let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+    free.expect("one of ten thousand ports is free")
+}
+
 /// The service is killed and started again on the same address: the follower waits for it and shows what comes then.
 #[test]
 fn a_tail_goes_on_after_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let store = data.path().join("store");
-    let service = Service::start(&store, &[]);
+    let address = address();
+    let service = Service::start(&store, &["--listen", &address]);
     service.run(&["queue", "create", "q"]).ok();
     let created = [
         "rule",
@@ -169,7 +179,6 @@ fn a_tail_goes_on_after_a_restart() {
         (&json!("r"), &json!("success"))
     );
 
-    let address = service.url.strip_prefix("http://").unwrap().to_owned();
     service.kill();
     line.clear();
     told.read_line(&mut line).unwrap();

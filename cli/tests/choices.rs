@@ -49,7 +49,7 @@ fn told(service: &Service, body: &str) -> Value {
     let sent: Value = serde_json::from_str(body).unwrap();
     loop {
         let received = service.run(&[
-            "queue", "receive", "q", "--wait", "10", "--delete", "--json",
+            "queue", "receive", "q", "--wait", "30", "--delete", "--json",
         ]);
         let received = received.json();
         let text = received[0]["Decoded"].as_str().expect("a message came");

@@ -162,7 +162,7 @@ fn pushes_during(
     let mut arrived = Vec::new();
     while ids.len() < count {
         let push = pushes
-            .recv_timeout(Duration::from_secs(60))
+            .recv_timeout(Duration::from_secs(600))
             .unwrap_or_else(|_| panic!("{} of {count} arrived", ids.len()));
         ids.insert(push.headers["webhook-id"].clone());
         arrived.push(push);

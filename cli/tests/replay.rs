@@ -42,7 +42,7 @@ fn keys(service: &Service, queue: &str, count: usize) -> Vec<String> {
     while keys.len() < count {
         let received = service
             .run(&[
-                "queue", "receive", queue, "--wait", "10", "--count", "16", "--delete", "--json",
+                "queue", "receive", queue, "--wait", "30", "--count", "16", "--delete", "--json",
             ])
             .json();
         let received = received.as_array().unwrap();
@@ -226,7 +226,7 @@ fn endpoint(status: &Arc<AtomicU16>) -> (SocketAddr, mpsc::Receiver<String>) {
 
 #[test]
 fn an_endpoint_that_was_gone_gets_what_it_missed_under_the_same_id() {
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_secs(600);
     let data = tempfile::tempdir().unwrap();
     let service = Service::start(data.path(), &["--allow-endpoints", "127.0.0.0/8"]);
     let status = Arc::new(AtomicU16::new(410));

@@ -41,7 +41,7 @@ fn tutorial_3_2_by_commands_gives_the_message_of_the_seed() {
 
     let received = service
         .run(&[
-            "queue", "receive", "MyQueue", "--wait", "10", "--delete", "--json",
+            "queue", "receive", "MyQueue", "--wait", "30", "--delete", "--json",
         ])
         .json();
     let message = &received[0];
@@ -72,8 +72,12 @@ fn an_oss_body_is_answered_with_the_status_header_where_a_rule_covers_it() {
         (status, header, answer),
         (200, None, json!({"accepted": 1}))
     );
+    service.until_judged();
 
-    service.run(&["queue", "create", "MyQueue"]).ok();
+    let held = ["--visibility-timeout", "43200"];
+    service
+        .run(&[&["queue", "create", "MyQueue"][..], &held].concat())
+        .ok();
     service
         .run(&["rule", "create", "DefaultEnRule", "--queue", "MyQueue"])
         .ok();
@@ -84,7 +88,7 @@ fn an_oss_body_is_answered_with_the_status_header_where_a_rule_covers_it() {
         json!({"code": "Success", "message": "NotificationSucceed", "type": "EventNotification", "version": "1.0"})
     );
     let received = service
-        .run(&["queue", "receive", "MyQueue", "--wait", "10", "--json"])
+        .run(&["queue", "receive", "MyQueue", "--wait", "30", "--json"])
         .json();
     let event = decoded(received[0]["MessageBody"].as_str().unwrap());
     assert_eq!(
@@ -189,7 +193,7 @@ fn what_was_accepted_survives_a_kill_at_any_moment() {
     while seen.len() < accepted.len() {
         let batch = service
             .run(&[
-                "queue", "receive", "q", "--count", "16", "--wait", "10", "--delete", "--json",
+                "queue", "receive", "q", "--count", "16", "--wait", "30", "--delete", "--json",
             ])
             .json();
         let batch = batch.as_array().unwrap();
@@ -254,7 +258,7 @@ fn bad_bodies_are_refused_with_the_reason_and_nothing_is_enqueued() {
         .ok();
     let received = service
         .run(&[
-            "queue", "receive", "q", "--count", "16", "--wait", "10", "--json",
+            "queue", "receive", "q", "--count", "16", "--wait", "30", "--json",
         ])
         .json();
     assert_eq!(received.as_array().unwrap().len(), 1);
@@ -394,7 +398,7 @@ fn with_keys_only_signed_requests_are_answered() {
         "root",
         "secret",
         &[
-            "queue", "receive", "q", "--wait", "10", "--delete", "--json",
+            "queue", "receive", "q", "--wait", "30", "--delete", "--json",
         ],
     )
     .json();

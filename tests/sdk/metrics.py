@@ -15,7 +15,7 @@ request = urllib.request.Request(f"{endpoint}/metrics")
 if key_secret != "unsigned":
     pair = base64.b64encode(f"{key_id}:{key_secret}".encode()).decode()
     request.add_header("Authorization", f"Basic {pair}")
-with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=600) as answer:
     kind = answer.headers["Content-Type"]
     text = answer.read().decode()
 assert kind == "text/plain; version=0.0.4; charset=utf-8", kind

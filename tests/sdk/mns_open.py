@@ -24,6 +24,9 @@ def client(identity=key_id, secret=key_secret):
             endpoint=urlsplit(endpoint).netloc,
             protocol="http",
             region_id="us-east-1",
+            # Milliseconds: a slow machine is no failure of the service.
+            connect_timeout=600_000,
+            read_timeout=600_000,
         )
     )
 

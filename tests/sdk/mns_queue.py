@@ -41,9 +41,9 @@ meta = queue.get_attributes()
 check(meta.queue_name == "sdk-queue" and meta.visibility_timeout == 30, str(meta))
 check(meta.maximum_message_size == 65536 and meta.message_retention_period == 345600, str(meta))
 check(meta.logging_enabled is False and meta.create_time > 1_600_000_000, str(meta))
-queue.set_attributes(QueueMeta(vis_timeout=5, polling_wait_sec=0, logging_enabled=True))
+queue.set_attributes(QueueMeta(vis_timeout=600, polling_wait_sec=0, logging_enabled=True))
 meta = queue.get_attributes()
-check(meta.visibility_timeout == 5 and meta.logging_enabled is True, str(meta))
+check(meta.visibility_timeout == 600 and meta.logging_enabled is True, str(meta))
 refused("QueueNotExist", lambda: account.get_queue("nowhere").get_attributes())
 refused("InvalidArgument", lambda: account.get_queue("sdk-other").create(QueueMeta(vis_timeout=99999)))
 for number in range(5):
@@ -169,7 +169,7 @@ waited = {}
 def wait():
     """Waits on a connection of its own."""
     other = Account(endpoint, key_id, key_secret).get_queue("sdk-poll")
-    waited["message"] = other.receive_message(20)
+    waited["message"] = other.receive_message(30)
     waited["at"] = time.monotonic()
 
 
@@ -180,7 +180,7 @@ waiter.start()
 time.sleep(0.5)
 poll.send_message(Message("here"))
 at = time.monotonic()
-waiter.join(15)
+waiter.join(600)
 check(waited["message"].message_body == b"here", "the poll got it")
 print(f"a long poll ended {max(0.0, waited['at'] - at) * 1000:.1f} ms after the send was answered")
 

@@ -36,17 +36,17 @@ def run(scripts, keys):
             for script in scripts:
                 path = os.path.join(HERE, script)
                 try:
-                    done = subprocess.run([sys.executable, path, endpoint, identity, secret], timeout=120, check=False)
+                    done = subprocess.run([sys.executable, path, endpoint, identity, secret], timeout=1200, check=False)
                     code = done.returncode
                 except subprocess.TimeoutExpired:
-                    code = "no answer within 120 s"
+                    code = "no answer within 1200 s"
                 if code != 0:
                     failed += 1
                     print(f"{script} {'with' if keys else 'without'} keys: {code}")
         finally:
             service.terminate()
             try:
-                service.wait(15)
+                service.wait(60)
             except subprocess.TimeoutExpired:
                 service.kill()
                 service.wait()

@@ -107,6 +107,22 @@ impl Service {
         response.body_mut().read_to_string().unwrap()
     }
 
+    /// Waits until nothing is on its way between the stages: what was accepted has been judged.
+    pub(crate) fn until_judged(&self) {
+        let records = |metrics: &str| -> u64 {
+            let counts: Vec<u64> = metrics
+                .lines()
+                .filter(|line| line.starts_with("carillon_stage_records{"))
+                .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+                .collect();
+            assert_eq!(counts.len(), 3, "one line for each stage");
+            counts.iter().sum()
+        };
+        while records(&self.metrics()) > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     /// Posts a body to `/events`; gives the status, the status header and the answer.
     pub(crate) fn post_events(&self, body: &[u8]) -> (u16, Option<String>, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder()

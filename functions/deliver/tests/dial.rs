@@ -48,14 +48,26 @@ fn dialler(resolver: Arc<dyn Resolve>, allow: &str, roots: TlsRoots) -> Dialler 
 }
 
 async fn push(dialler: &Dialler, url: String) -> Result<PushResponse, PushFailure> {
+    // Long, so that an answer comes in time on however slow a machine.
+    push_within(Duration::from_secs(600), dialler, url).await
+}
+
+async fn push_within(
+    timeout: Duration,
+    dialler: &Dialler,
+    url: String,
+) -> Result<PushResponse, PushFailure> {
     let request = PushRequest {
         url,
         headers: vec![("content-type", "text/plain".into())],
         body: "hello".into(),
-        timeout: Duration::from_millis(500),
+        timeout,
     };
     dialler.push(request).await
 }
+
+/// Where silence is to come to its end.
+const SHORT: Duration = Duration::from_millis(500);
 
 /// Answers one request a connection with 204; counts connections.
 async fn receiver() -> (SocketAddr, Arc<AtomicUsize>) {
@@ -176,7 +188,7 @@ async fn names_that_do_not_resolve() {
     .await;
     assert!(matches!(answer, Err(PushFailure::Dns(_))), "{answer:?}");
     let silent = dialler(Scripted::new(&[]), "127.0.0.1/32", TlsRoots::default());
-    let answer = push(&silent, "http://web.example.com/".into()).await;
+    let answer = push_within(SHORT, &silent, "http://web.example.com/".into()).await;
     assert!(matches!(answer, Err(PushFailure::Timeout(_))), "{answer:?}");
 }
 
@@ -245,7 +257,8 @@ async fn tls_trusts_the_right_name_and_the_right_root_alone() {
     // It waits for a body that never comes: whoever speaks no TLS says nothing, here.
     let (plain, _) = receiver().await;
     let dialler = dialler(Scripted::new(&[]), "127.0.0.1/32", TlsRoots::default());
-    let answer = push(&dialler, format!("https://127.0.0.1:{}/x", plain.port())).await;
+    let url = format!("https://127.0.0.1:{}/x", plain.port());
+    let answer = push_within(SHORT, &dialler, url).await;
     assert!(matches!(answer, Err(PushFailure::Timeout(_))), "{answer:?}");
 }
 

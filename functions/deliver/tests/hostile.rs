@@ -16,32 +16,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// The real dialler with a shorter patience than a subscription can ask for.
-struct Hurried(Dialler);
+/// The real dialler with a patience of its own.
+struct With(Duration, Dialler);
 
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Where silence is to come to its end. Whatever else such a receiver says in that time must not matter.
+const SHORT: Duration = Duration::from_millis(400);
+/// Where an answer is expected, on however slow a machine.
+const LONG: Duration = Duration::from_secs(600);
 /// A test that hangs fails; nothing is asserted about how fast it is.
-const HANGS: Duration = Duration::from_secs(20);
+const HANGS: Duration = Duration::from_secs(900);
 
 #[async_trait::async_trait]
-impl HttpDialler for Hurried {
+impl HttpDialler for With {
     async fn push(&self, request: PushRequest) -> Result<PushResponse, PushFailure> {
-        self.0
+        self.1
             .push(PushRequest {
-                timeout: PATIENCE,
+                timeout: self.0,
                 ..request
             })
             .await
     }
 }
 
-fn dialler() -> Hurried {
-    Hurried(Dialler::new(DiallerSettings {
+fn dialler_with(patience: Duration) -> Arc<dyn HttpDialler> {
+    let dialler = Dialler::new(DiallerSettings {
         guard: AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]),
         ..DiallerSettings::default()
-    }))
+    });
+    Arc::new(With(patience, dialler))
+}
+
+fn dialler() -> Arc<dyn HttpDialler> {
+    dialler_with(LONG)
 }
 
 /// A receiver that handles every connection so, and how many connections there were.
@@ -136,29 +144,29 @@ async fn answered(bytes: impl AsRef<[u8]>) -> Ended {
         }
     })
     .await;
-    push(Arc::new(dialler()), web(address)).await
+    push(dialler(), web(address)).await
 }
 
 /// Pushes to a receiver that says this first, and then the other again and again.
-async fn endless(first: &'static str, then: &'static str) -> Ended {
+async fn endless(patience: Duration, first: &'static str, then: &'static str) -> Ended {
     let (address, _) = receiver(move |mut stream| async move {
         request(&mut stream).await;
         let _ = stream.write_all(first.as_bytes()).await;
         while stream.write_all(then.as_bytes()).await.is_ok() {}
     })
     .await;
-    push(Arc::new(dialler()), web(address)).await
+    push(dialler_with(patience), web(address)).await
 }
 
 /// Pushes to a receiver that says this and then nothing, for ever.
-async fn then_silent(first: &'static str) -> Ended {
+async fn then_silent(patience: Duration, first: &'static str) -> Ended {
     let (address, _) = receiver(move |mut stream| async move {
         request(&mut stream).await;
         let _ = stream.write_all(first.as_bytes()).await;
         std::future::pending().await
     })
     .await;
-    push(Arc::new(dialler()), web(address)).await
+    push(dialler_with(patience), web(address)).await
 }
 
 #[tokio::test]
@@ -169,7 +177,7 @@ async fn silence_before_the_status_is_a_timeout() {
         "HTTP/1.1 200 OK\r\nx-slow: ",
         "HTTP/1.1 100 Continue\r\n\r\n",
     ] {
-        let ended = then_silent(said).await;
+        let ended = then_silent(SHORT, said).await;
         assert_eq!(
             (ended.class, ended.status),
             (Retry, None),
@@ -198,7 +206,7 @@ async fn a_status_decides_whatever_becomes_of_the_body() {
             503,
         ),
     ] {
-        let ended = then_silent(said).await;
+        let ended = then_silent(LONG, said).await;
         assert_eq!(
             (ended.class, ended.status),
             (class, Some(status)),
@@ -238,9 +246,9 @@ async fn a_status_decides_whatever_becomes_of_the_body() {
 
 #[tokio::test]
 async fn an_endless_body_is_read_a_little_and_left() {
-    let ended = endless("HTTP/1.1 200 OK\r\n\r\n", "and on and on ").await;
+    let ended = endless(LONG, "HTTP/1.1 200 OK\r\n\r\n", "and on and on ").await;
     assert_eq!((ended.class, ended.status), (Success, Some(200)));
-    let ended = endless("HTTP/1.1 500 Oops\r\n\r\n", "\u{1b}[31mred\r\n").await;
+    let ended = endless(LONG, "HTTP/1.1 500 Oops\r\n\r\n", "\u{1b}[31mred\r\n").await;
     assert_eq!((ended.class, ended.status), (Retry, Some(500)));
     assert!(!ended.detail.is_empty() && ended.detail.chars().count() <= 240);
     assert!(!ended.detail.contains(char::is_control), "{ended:?}");
@@ -248,7 +256,7 @@ async fn an_endless_body_is_read_a_little_and_left() {
 
 #[tokio::test]
 async fn a_storm_of_interim_answers_ends_with_the_timeout_and_a_few_do_no_harm() {
-    let ended = endless("", "HTTP/1.1 102 Processing\r\n\r\n").await;
+    let ended = endless(SHORT, "", "HTTP/1.1 102 Processing\r\n\r\n").await;
     assert_eq!((ended.class, ended.status), (Retry, None), "{ended:?}");
     let few = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(20)
         + "HTTP/1.1 204 No Content\r\n\r\n";
@@ -268,7 +276,7 @@ async fn a_connection_that_breaks_before_the_status_is_retried() {
                 }
             })
             .await;
-            let ended = push(Arc::new(dialler()), web(address)).await;
+            let ended = push(dialler(), web(address)).await;
             assert_eq!(
                 (ended.class, ended.status),
                 (Retry, None),
@@ -304,7 +312,7 @@ async fn what_is_not_http_is_retried() {
             "{said:?}: {ended:?}"
         );
     }
-    let ended = endless("HTTP/1.1 200 OK\r\n", "x-more: and more\r\n").await;
+    let ended = endless(LONG, "HTTP/1.1 200 OK\r\n", "x-more: and more\r\n").await;
     assert_eq!((ended.class, ended.status), (Retry, None), "{ended:?}");
 }
 
@@ -342,10 +350,11 @@ async fn odd_statuses_and_wishes() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let ended = push(Arc::new(dialler()), web(address)).await;
+    // Bound and not listening: the port is nobody else's meanwhile.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = silent.local_addr().unwrap();
+    let ended = push(dialler(), web(address)).await;
     assert_eq!((ended.class, ended.status), (Retry, None));
     assert!(ended.detail.contains("no connection"), "{ended:?}");
 }
@@ -379,7 +388,7 @@ async fn one_connection_serves_many_pushes() {
         }
     })
     .await;
-    let http: Arc<dyn HttpDialler> = Arc::new(dialler());
+    let http = dialler();
     for n in 0..9 {
         let ended = push(http.clone(), web(address)).await;
         assert_eq!(ended.class, Success, "push {n}: {ended:?}");
@@ -404,7 +413,7 @@ async fn a_connection_that_was_closed_while_nobody_used_it_does_no_harm() {
         }
     })
     .await;
-    let http: Arc<dyn HttpDialler> = Arc::new(dialler());
+    let http = dialler();
     for n in 0..9 {
         let ended = push(http.clone(), web(address)).await;
         assert_eq!(ended.class, Success, "push {n}: {ended:?}");
@@ -427,7 +436,7 @@ async fn a_connection_that_is_closed_under_a_push_costs_that_push_a_retry_alone(
         request(&mut stream).await;
     })
     .await;
-    let http: Arc<dyn HttpDialler> = Arc::new(dialler());
+    let http = dialler();
     for n in 0..6 {
         let ended = push(http.clone(), web(address)).await;
         let want = if n % 2 == 0 {
@@ -454,7 +463,7 @@ async fn an_answer_to_the_head_alone_counts() {
         while stream.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {}
     })
     .await;
-    let ended = push(Arc::new(dialler()), web(address)).await;
+    let ended = push(dialler(), web(address)).await;
     assert_eq!(
         (ended.class, ended.status),
         (Hopeless, Some(413)),
@@ -493,13 +502,13 @@ async fn tls_under_another_name_or_none_at_all_is_retried() {
         (format!("https://127.0.0.1:{port}/"), Retry, None),
         (format!("https://web.example.com:{plain}/"), Retry, None),
     ] {
-        let http = Hurried(Dialler::new(DiallerSettings {
+        let dialler = Dialler::new(DiallerSettings {
             guard: AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]),
             roots: roots.clone(),
             resolver: Arc::new(Here),
-        }));
+        });
         let ended = push(
-            Arc::new(http),
+            Arc::new(With(LONG, dialler)),
             subscription("web", Target::Http(url.clone())),
         )
         .await;
