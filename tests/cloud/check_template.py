@@ -146,6 +146,10 @@ def check(template):
         metric = "ApproximateNumberOfMessagesVisible" if name in dead else "ApproximateAgeOfOldestMessage"
         if (name, metric) not in watched:
             yield f"{name}: no alarm on {metric}"
+    for name in functions:
+        for metric in ("Errors", "Throttles"):
+            if (name, metric) not in watched:
+                yield f"{name}: no alarm on {metric}"
 
 
 def plain(statements):
@@ -182,7 +186,8 @@ BREAKS = {
     "EventBucket: no policy": lambda r: r.pop("EventBucketPolicy"),
     "stay for ever": lambda r: r["EventBucket"]["Properties"].pop("LifecycleConfiguration"),
     "without end": lambda r: r["Trail"]["Properties"]["AdvancedEventSelectors"][0]["FieldSelectors"].pop(),
-    "no alarm": lambda r: r.pop("MatchFailedAlarm"),
+    "no alarm on Approximate": lambda r: r.pop("MatchFailedAlarm"),
+    "no alarm on Throttles": lambda r: r.pop("CertificatesThrottlesAlarm"),
 }
 
 

@@ -45,6 +45,7 @@ template-checks: $(CLOUD_VENV)/sam/.installed $(CLOUD_VENV)/emulator/.installed 
 	$(CLOUD_VENV)/sam/bin/python tests/cloud/check_security.py $(CLOUD_VENV)/security/bin/checkov
 	$(CLOUD_VENV)/sam/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(CLOUD_VENV)/sam/bin/sam validate --lint --template-file template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(CLOUD_VENV)/sam/bin/sam validate --template-file events/sam-local.yaml
 
 # The command with its doors to AWS; put aside, since other targets build it without them.
 $(CLOUD_VENV)/carillon: FORCE
@@ -79,4 +80,5 @@ lint-cloud: ## lints of what only the functions compile
 
 deploy: CLOUD_PROFILE := release
 deploy: functions ## to AWS, with the credentials at hand: make deploy STACK=name PARAMETERS="Key=Value ..."
-	sam deploy --template-file template.yaml --stack-name $(STACK) $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	architecture=$$($(PYTHON) tests/cloud/binaries.py $(foreach f,$(CLOUD_FUNCTIONS),target/lambda/carillon-$f/bootstrap)) && \
+	sam deploy --template-file template.yaml --stack-name $(STACK) --parameter-overrides Architecture=$$architecture $(PARAMETERS)
