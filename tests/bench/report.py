@@ -2,7 +2,7 @@
 """`make bench`: measures, and writes one report.
 
     python3 tests/bench/report.py [PART]...       the parts to measure; all by default: match pipeline push load
-                                                  instructions demo cost simulation crash
+                                                  instructions demo cost cold simulation crash
     python3 tests/bench/report.py --check         fails when the README's table is not the figures that are kept
     python3 tests/bench/report.py --render        writes the report and the README's table from the figures that are kept
 
@@ -175,6 +175,25 @@ def cost():
     ]
 
 
+def cold():
+    text = said("make", "--no-print-directory", "cold-start")
+    lines = re.findall(r"^\S*?(\w+)(?:/bootstrap)? +([\d.]+) ms +[\d.]+ ms +([\d.]+)x +([\d.]+) MB +([\d.]+) MB$", text, re.M)
+    (_, floor, *_), functions = lines[0], lines[1:]
+    ready = float(re.search(r"from JSON to ready: ([\d.]+) ms", text).group(1))
+    worst = max(float(times) for _, _, times, _, _ in functions)
+    names = several(name for name, *_ in functions)
+    return [
+        row("cold-start", f"cold start, exec to first poll of the runtime API: {names}",
+            several(number(ms) for _, ms, *_ in functions) + " ms; "
+            + several(f"{float(memory):.1f}" for *_, memory, _ in functions) + " MB resident; binaries of "
+            + several(f"{float(size):.1f}" for *_, size in functions) + " MB",
+            f"an empty function in the same run: {number(floor)} ms; goals 2 times that, 12 MB, 8 MB", "make cold-start",
+            f"{worst:.2f}"),
+        row("cold-rules", "10 000 rules ready to match, from the items that the table gave", f"{number(ready)} ms", "goal 100 ms",
+            "make cold-start", ratio(ready, 100)),
+    ]
+
+
 def simulation():
     text = said("cargo", "test", "--locked", "--quiet", "-p", "carillon-tests", "--test", "simulation", "a_thousand", "--", "--nocapture")
     events, owed, bound = re.search(r"(\d+) events, (\d+) notifications owed, 0 lost \(.* at most ([\d.e-]+)", text).groups()
@@ -199,7 +218,7 @@ def crash():
     ]
 
 
-PARTS = [match, instructions, pipeline, load, push, demo, cost, simulation, crash]
+PARTS = [match, instructions, pipeline, load, push, demo, cost, cold, simulation, crash]
 
 
 def machine():
