@@ -150,3 +150,47 @@ fn texts_that_differ_in_one_place_are_told_apart() {
         }
     }
 }
+
+#[test]
+fn what_stands_behind_a_pattern_of_very_many_rules_is_found() {
+    // Places in a bucket are kept in as many bits as the bucket needs: it must know what its rules take.
+    for count in [0, 1, 127, 128, 254, 255, 256, 512, 1_024] {
+        let many = (0..count).map(|number| rule(number, ends("b/a".into(), String::new())));
+        let behind = (count..count + 3)
+            .map(|number| rule(number, ends(format!("b/c{number}"), ".e".into())));
+        let asked = [
+            "b/a".to_owned(),
+            format!("b/c{count}.e"),
+            format!("b/c{}.e", count + 2),
+        ];
+        agree(many.chain(behind).collect(), &asked);
+    }
+}
+
+#[test]
+fn a_bucket_alone_without_anything_in_it() {
+    let clause = |negated, pattern| Clause { negated, pattern };
+    let name = |name: &str| ResourcePattern::Name(name.into());
+    let alone = |number: usize, first: ResourcePattern| {
+        let inside = clause(true, ends("b/".into(), String::new()));
+        let mut rule = Arc::unwrap_or_clone(rule(number, first.clone()));
+        rule.resources = Resources::AnyOf(vec![vec![clause(false, first), inside]]);
+        Arc::new(rule)
+    };
+    let asked = ["b", "b/", "b/k", "bb", "bb/k", "c"].map(str::to_owned);
+    agree(vec![alone(0, name("b"))], &asked);
+    agree(
+        vec![
+            alone(0, name("b")),
+            alone(1, ends("b".into(), String::new())),
+        ],
+        &asked,
+    );
+    agree(
+        vec![
+            alone(0, name("b")),
+            rule(1, ends("b/k".into(), String::new())),
+        ],
+        &asked,
+    );
+}
