@@ -102,13 +102,17 @@ pub fn envelopes(data: &[u8]) {
     }
 }
 
-/// Rule files: what is sound covers, by the index and by explain, exactly what it covers line by line.
+/// Rule files: what is sound can be stored, and covers, by the index and by explain, exactly what it covers line by line.
 pub fn rule_file(data: &[u8]) {
     let Ok(file) = RuleFile::read(data, &Limits::default()) else {
         return;
     };
     let mut by_product: BTreeMap<String, Vec<Arc<Rule>>> = BTreeMap::new();
     for rule in file.rules {
+        // A rule that the table cannot give back would close the table.
+        let stored = serde_json::to_string(&rule).expect("a rule can be written");
+        let again: Rule = serde_json::from_str(&stored).expect("a stored rule can be read");
+        assert_eq!(again, rule, "a rule survives its table");
         let product = rule.product.to_string();
         by_product.entry(product).or_default().push(rule.into());
     }
