@@ -194,3 +194,51 @@ fn a_bucket_alone_without_anything_in_it() {
         &asked,
     );
 }
+
+#[test]
+fn many_event_types_and_names_of_many_groups() {
+    // Beyond 64 types no mask holds them all; beyond 8 groups no list holds those of one name.
+    let deep = "a:b:c:d:e:f:g:h:i:j:k:l";
+    let groups = deep
+        .match_indices(':')
+        .map(|(at, _)| format!("{}:*", &deep[..at]));
+    for others in [0, 40, 52, 53, 54, 80, 200] {
+        let plain = (0..others).map(|number| format!("Group{}:Name{number}", number % 9));
+        let types: Vec<String> = groups
+            .clone()
+            .chain([deep.to_owned()])
+            .chain(plain)
+            .collect();
+        let rules: Vec<Arc<Rule>> = types
+            .iter()
+            .enumerate()
+            .map(|(number, event_type)| {
+                let mut rule = Arc::unwrap_or_clone(rule(number, ends("b/".into(), String::new())));
+                rule.event_types = EventTypes(vec![EventTypePattern::parse(event_type).unwrap()]);
+                Arc::new(rule)
+            })
+            .collect();
+        let set = RuleSet::build(rules.clone());
+        let asked = [
+            "a:b",
+            "a:x",
+            "a:b:x",
+            "a:b:c:d:e:f:g:h:x",
+            "a:b:c:d:e:f:g:h:i:x",
+            "a",
+            "x:b",
+            "Group1",
+        ];
+        let plain = types.iter().map(|text| text.trim_end_matches(":*"));
+        let mut hits = Hits::new();
+        for event_type in asked.into_iter().chain(plain) {
+            set.covering(event_type, "b/k", &mut hits);
+            let want: Vec<u32> = (0..)
+                .zip(&rules)
+                .filter(|(_, rule)| rule.covers(event_type, "b/k"))
+                .map(|(number, _)| number)
+                .collect();
+            assert_eq!(hits, want, "{event_type} among {} types", types.len());
+        }
+    }
+}
