@@ -15,8 +15,11 @@ use std::time::Duration;
 static UNUSED: LazyLock<Store> =
     LazyLock::new(|| Store::open_temporary(Settings::default()).unwrap());
 
-/// How many histories are played: 32, or an eighth of `PROPTEST_CASES`.
+/// How many histories are played: 32, or an eighth of `PROPTEST_CASES`; twenty thousand in `make long`.
 fn cases() -> u32 {
+    if std::env::var_os("CARILLON_LONG").is_some() {
+        return 20_000;
+    }
     proptest::test_runner::Config::default().cases / 8
 }
 
