@@ -67,6 +67,8 @@ fn ports() -> Ports {
             Ability::Peek,
             Ability::LongTimes,
             Ability::ExactStatistics,
+            // SQS counts attributes (SQS quotas: message size), the emulator does not.
+            Ability::WholeSizes,
         ],
         keep: None,
     }

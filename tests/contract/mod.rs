@@ -41,6 +41,8 @@ pub enum Ability {
     LongTimes,
     /// Numbers of messages are exact at every moment.
     ExactStatistics,
+    /// What stands beside a body counts for the largest size of a message.
+    WholeSizes,
 }
 
 /// Fresh ports over an empty backend.
