@@ -51,8 +51,10 @@ async fn furnished() -> World {
 }
 
 fn sound(answer: &Answer, asked: &str) {
+    // A batch of which some messages were not taken is a 500 that lists each, as the vendor has it.
+    let in_part = answer.status == 500 && answer.body.contains("<Messages ");
     assert!(
-        answer.status < 500,
+        answer.status < 500 || in_part,
         "{}: {} to {asked:?}",
         answer.status,
         answer.body
