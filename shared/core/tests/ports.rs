@@ -7,8 +7,8 @@ mod support;
 use carillon_core::event::{EventId, IdentityHasher, Timestamp};
 use carillon_core::ports::{
     Accepted, AttemptQuery, AttemptRecord, DeadLetterAdmin, DuplicateWindow, KeptDeadLetter, Marks,
-    MemoryMarks, OutgoingMessage, Page, QueueAttributes, QueueError, Selection, Stage, StageSender,
-    StoreError,
+    MemoryMarks, OutgoingMessage, Page, PropertyType, QueueAttributes, QueueError, Selection,
+    Stage, StageSender, StoreError, UserProperty,
 };
 use std::sync::Mutex;
 use std::time::Duration;
@@ -217,4 +217,22 @@ fn what_a_store_cannot_do_it_says() {
             .0
             .contains("cannot send dead letters again (2 were asked for)")
     );
+}
+
+#[test]
+fn properties_count_with_their_names_and_types() {
+    let property = |name: &str, kind, value: &str| {
+        UserProperty::new(name.to_owned(), kind, value.to_owned()).unwrap()
+    };
+    let held = property("colour", PropertyType::String, "red");
+    assert_eq!(
+        (held.name(), held.kind(), held.value()),
+        ("colour", PropertyType::String, "red")
+    );
+    assert_eq!(held.kind().to_string(), "STRING");
+    assert_eq!(held.size(), 6 + 6 + 3);
+    let mut message = OutgoingMessage::new("text".into());
+    assert_eq!(message.size(), 4);
+    message.properties = vec![held, property("n", PropertyType::Number, "7")];
+    assert_eq!(message.size(), 4 + 15 + 8);
 }
