@@ -1,6 +1,7 @@
 //! The signing certificates, where a function without any right to the keys can read them.
 
 use crate::Clients;
+use crate::clients::Lazy;
 use crate::store::explain_dynamo;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -13,7 +14,7 @@ const PARTITION: &str = "certificates";
 /// them. It needs no permission for anything else.
 #[derive(Clone, Debug)]
 pub struct CertificateShelf {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 

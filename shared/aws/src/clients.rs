@@ -9,7 +9,9 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use carillon_core::ports::StoreError;
-use std::sync::OnceLock;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Time to make a connection.
@@ -23,15 +25,56 @@ const REQUEST: Duration = Duration::from_secs(20);
 /// its token bucket stops retrying when most requests fail.
 const TRIES: u32 = 4;
 
+/// A client of a service that is made when it is first asked for something. Making one reads the certificates of all
+/// authorities that the system trusts, most of the time that a function needs to start.
+pub struct Lazy<C> {
+    made: Arc<OnceLock<C>>,
+    config: Arc<SdkConfig>,
+    make: fn(&SdkConfig) -> C,
+}
+
+impl<C> Lazy<C> {
+    fn new(config: &Arc<SdkConfig>, make: fn(&SdkConfig) -> C) -> Self {
+        Lazy {
+            made: Arc::default(),
+            config: config.clone(),
+            make,
+        }
+    }
+}
+
+impl<C> Deref for Lazy<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        self.made.get_or_init(|| (self.make)(&self.config))
+    }
+}
+
+impl<C> Clone for Lazy<C> {
+    fn clone(&self) -> Self {
+        Lazy {
+            made: self.made.clone(),
+            config: self.config.clone(),
+            make: self.make,
+        }
+    }
+}
+
+impl<C> fmt::Debug for Lazy<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Lazy")
+    }
+}
+
 /// Makes service clients as they are needed, over one configuration and one pool of connections.
 #[derive(Debug)]
 pub struct Clients {
-    config: SdkConfig,
-    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
-    s3: OnceLock<aws_sdk_s3::Client>,
-    secrets: OnceLock<aws_sdk_secretsmanager::Client>,
-    sns: OnceLock<aws_sdk_sns::Client>,
-    sqs: OnceLock<aws_sdk_sqs::Client>,
+    dynamodb: Lazy<aws_sdk_dynamodb::Client>,
+    s3: Lazy<aws_sdk_s3::Client>,
+    secrets: Lazy<aws_sdk_secretsmanager::Client>,
+    sns: Lazy<aws_sdk_sns::Client>,
+    sqs: Lazy<aws_sdk_sqs::Client>,
 }
 
 impl Clients {
@@ -110,49 +153,44 @@ impl Clients {
     /// Clients over a configuration of the caller's: tests give one that talks to a double.
     #[must_use]
     pub fn over(config: SdkConfig) -> Self {
+        let config = Arc::new(config);
         Clients {
-            config,
-            dynamodb: OnceLock::new(),
-            s3: OnceLock::new(),
-            secrets: OnceLock::new(),
-            sns: OnceLock::new(),
-            sqs: OnceLock::new(),
+            dynamodb: Lazy::new(&config, aws_sdk_dynamodb::Client::new),
+            s3: Lazy::new(&config, aws_sdk_s3::Client::new),
+            secrets: Lazy::new(&config, aws_sdk_secretsmanager::Client::new),
+            sns: Lazy::new(&config, aws_sdk_sns::Client::new),
+            sqs: Lazy::new(&config, aws_sdk_sqs::Client::new),
         }
     }
 
     /// DynamoDB.
     #[must_use]
-    pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
-        self.dynamodb
-            .get_or_init(|| aws_sdk_dynamodb::Client::new(&self.config))
+    pub fn dynamodb(&self) -> &Lazy<aws_sdk_dynamodb::Client> {
+        &self.dynamodb
     }
 
     /// S3.
     #[must_use]
-    pub fn s3(&self) -> &aws_sdk_s3::Client {
-        self.s3
-            .get_or_init(|| aws_sdk_s3::Client::new(&self.config))
+    pub fn s3(&self) -> &Lazy<aws_sdk_s3::Client> {
+        &self.s3
     }
 
     /// Secrets Manager.
     #[must_use]
-    pub fn secrets(&self) -> &aws_sdk_secretsmanager::Client {
-        self.secrets
-            .get_or_init(|| aws_sdk_secretsmanager::Client::new(&self.config))
+    pub fn secrets(&self) -> &Lazy<aws_sdk_secretsmanager::Client> {
+        &self.secrets
     }
 
     /// SNS.
     #[must_use]
-    pub fn sns(&self) -> &aws_sdk_sns::Client {
-        self.sns
-            .get_or_init(|| aws_sdk_sns::Client::new(&self.config))
+    pub fn sns(&self) -> &Lazy<aws_sdk_sns::Client> {
+        &self.sns
     }
 
     /// SQS.
     #[must_use]
-    pub fn sqs(&self) -> &aws_sdk_sqs::Client {
-        self.sqs
-            .get_or_init(|| aws_sdk_sqs::Client::new(&self.config))
+    pub fn sqs(&self) -> &Lazy<aws_sdk_sqs::Client> {
+        &self.sqs
     }
 }
 

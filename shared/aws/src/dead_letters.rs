@@ -8,6 +8,7 @@
 //! these, and hides what was looked at. What Lambda itself gave up on (a function that crashes on a record again and
 //! again) lies in the queues' own dead-letter queues, as SQS puts it there.
 
+use crate::clients::Lazy;
 use crate::store::{Item, explain_dynamo};
 use crate::world::{SystemClock, SystemRandom};
 use crate::{Clients, StageQueues};
@@ -38,7 +39,7 @@ const STRIDE: usize = 100;
 /// The dead letters.
 #[derive(Clone, Debug)]
 pub struct DynamoDeadLetters {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
     keep: Duration,
     stages: Option<StageQueues>,

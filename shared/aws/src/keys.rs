@@ -1,7 +1,7 @@
 //! Keys in Secrets Manager: one secret, a text that its reader understands.
 
 use crate::Clients;
-use crate::clients::explain;
+use crate::clients::{Lazy, explain};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use carillon_core::ports::StoreError;
@@ -26,7 +26,7 @@ fn successor_of(version: &str) -> String {
 /// One secret.
 #[derive(Clone, Debug)]
 pub struct Secret {
-    client: Client,
+    client: Lazy<Client>,
     secret: String,
 }
 

@@ -53,7 +53,7 @@ mod world;
 pub use archive::EventBucket;
 pub use attempts::AttemptLines;
 pub use certificates::CertificateShelf;
-pub use clients::Clients;
+pub use clients::{Clients, Lazy};
 pub use dead_letters::DynamoDeadLetters;
 pub use keys::Secret;
 pub use marks::DynamoMarks;

@@ -7,6 +7,7 @@
 //! A partition for each mark: there are many, and each is written once.
 
 use crate::Clients;
+use crate::clients::Lazy;
 use crate::store::explain_dynamo;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -18,7 +19,7 @@ use std::collections::HashMap;
 /// The marks.
 #[derive(Clone, Debug)]
 pub struct DynamoMarks {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 

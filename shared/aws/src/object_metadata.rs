@@ -1,7 +1,7 @@
 //! User metadata of objects, by `HeadObject`.
 
 use crate::Clients;
-use crate::clients::explain;
+use crate::clients::{Lazy, explain};
 use aws_sdk_s3::Client;
 use carillon_core::ports::{ObjectMetadata, ObjectName, StoreError};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ const AT_ONCE: usize = 32;
 /// Asks S3. Needs `s3:GetObject` on the objects, and `s3:GetObjectVersion` where buckets keep versions.
 #[derive(Clone, Debug)]
 pub struct S3ObjectMetadata {
-    client: Client,
+    client: Lazy<Client>,
 }
 
 impl S3ObjectMetadata {

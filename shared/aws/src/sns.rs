@@ -1,6 +1,6 @@
 //! Publishing to topics of SNS: mail, SMS, mobile and Lambda subscribers come with them.
 
-use crate::clients::explain;
+use crate::clients::{Lazy, explain};
 use crate::queue::requests_within;
 use crate::{Clients, Settings};
 use aws_sdk_sns::Client;
@@ -15,7 +15,7 @@ const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// Publishes to the topics of SNS that the stack's parameter `TopicPrefix` opens.
 #[derive(Clone, Debug)]
 pub struct SnsPublisher {
-    client: Client,
+    client: Lazy<Client>,
     region: String,
     account: String,
     prefix: String,

@@ -13,6 +13,7 @@ mod names;
 mod object;
 mod read;
 
+use crate::clients::Lazy;
 use crate::clients::{Clients, explain};
 use crate::queue::StageQueues;
 use crate::world::SystemRandom;
@@ -29,7 +30,7 @@ const LARGEST: usize = 8 << 20;
 /// the same ids.
 #[derive(Clone)]
 pub struct EventBucket {
-    client: Client,
+    client: Lazy<Client>,
     bucket: String,
     stages: StageQueues,
     clock: Arc<dyn Clock>,

@@ -2,6 +2,7 @@
 
 use super::{MAX_READ, TRIES, key, pause, read, text};
 use crate::Clients;
+use crate::clients::Lazy;
 use crate::store::{Item, explain_dynamo};
 use crate::world::SystemClock;
 use aws_sdk_dynamodb::Client;
@@ -30,7 +31,7 @@ pub struct DynamoSizes(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 

@@ -2,6 +2,7 @@
 
 use super::{MAX_READ, TRIES, key, pause, read, text};
 use crate::Clients;
+use crate::clients::Lazy;
 use crate::store::explain_dynamo;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
@@ -16,7 +17,7 @@ const MAX_WRITE: usize = 25;
 /// the event is sent, when it is too late to hold the event back.
 #[derive(Clone, Debug)]
 pub struct DynamoWindow {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 

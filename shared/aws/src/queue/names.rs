@@ -1,7 +1,7 @@
 //! Users' queues by name: which SQS queue is meant, and what is remembered of it.
 
 use crate::Clients;
-use crate::clients::explain;
+use crate::clients::{Lazy, explain};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use carillon_core::ports::QueueError;
@@ -17,7 +17,7 @@ const LONGEST_NAME: usize = 80;
 /// `carillon-q-` is the SQS queue `carillon-q-resize`, so that the functions need permissions for that prefix alone.
 #[derive(Clone, Debug)]
 pub struct Queues {
-    pub(super) client: Client,
+    pub(super) client: Lazy<Client>,
     pub(super) prefix: String,
     known: Arc<RwLock<HashMap<QueueName, Known>>>,
 }

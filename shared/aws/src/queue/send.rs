@@ -5,6 +5,7 @@ use super::names::{Queues, failure};
 use super::properties::attributes;
 use super::text::sendable;
 use crate::Clients;
+use crate::clients::Lazy;
 use crate::settings::StageUrls;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -28,7 +29,7 @@ const LONGEST_GROUP: usize = 128;
 /// The queues between the stages.
 #[derive(Clone, Debug)]
 pub struct StageQueues {
-    client: Client,
+    client: Lazy<Client>,
     urls: StageUrls,
     trace: Arc<RwLock<Option<String>>>,
 }

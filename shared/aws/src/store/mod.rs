@@ -27,7 +27,7 @@ mod item;
 mod load;
 
 use crate::Clients;
-use crate::clients::explain;
+use crate::clients::{Lazy, explain};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use carillon_core::ports::{Change, CommitError, Records, RuleStore, StoreError};
@@ -39,7 +39,7 @@ pub const MAX_ACTIONS: usize = 100;
 /// The rules table.
 #[derive(Clone, Debug)]
 pub struct DynamoRules {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 
