@@ -108,7 +108,7 @@ impl Signer for Keys {
 async fn main() -> Result<(), Error> {
     start_log();
     let settings = Settings::from_environment()?;
-    let clients = Clients::connect().await;
+    let clients = Clients::of_function().await;
     let keys =
         (!settings.signing_secret.is_empty()).then(|| Arc::new(Keys::new(&clients, &settings)));
     if let Some(keys) = keys.clone() {

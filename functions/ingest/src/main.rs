@@ -11,7 +11,7 @@ use std::sync::Arc;
 async fn main() -> Result<(), Error> {
     start_log();
     let settings = Settings::from_environment()?;
-    let clients = Clients::connect().await;
+    let clients = Clients::of_function().await;
     let (decoding, extras) = carillon_ingest::cloud::choices(&clients, &settings)?;
     let stages = StageQueues::new(&clients, settings.stages.clone());
     let clock = Arc::new(SystemClock);

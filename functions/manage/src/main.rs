@@ -23,7 +23,7 @@ struct Key {
 async fn main() -> Result<(), Error> {
     start_log();
     let settings = Settings::from_environment()?;
-    let clients = Clients::connect().await;
+    let clients = Clients::of_function().await;
     if std::env::var("CARILLON_SERVE").is_ok_and(|what| what == "certificates") {
         let shelf = &CertificateShelf::new(&clients, &settings.table);
         return serve_url(None, |_, request| certificate(shelf, request)).await;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 async fn main() -> Result<(), Error> {
     start_log();
     let settings = Settings::from_environment()?;
-    let clients = Clients::connect().await;
+    let clients = Clients::of_function().await;
     let stages = StageQueues::new(&clients, settings.stages.clone());
     let ports = Ports {
         snapshots: Arc::new(SnapshotCache::new(Arc::new(DynamoRules::new(

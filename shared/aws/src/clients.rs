@@ -84,6 +84,15 @@ impl Clients {
         Self::over(Self::configuration().await)
     }
 
+    /// The same for a function, whose region and credentials stand in its environment (Lambda: "Defined runtime
+    /// environment variables"): no other way to find them is made ready.
+    pub async fn of_function() -> Self {
+        let credentials = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
+        let region = aws_config::environment::EnvironmentVariableRegionProvider::new();
+        let common = Self::common().credentials_provider(credentials);
+        Self::over(common.region(region).load().await)
+    }
+
     /// What [`Clients::connect`] makes clients over.
     pub(crate) async fn configuration() -> SdkConfig {
         Self::common().load().await
