@@ -188,7 +188,7 @@ fn on_a_full_disk_a_publisher_hears_why_and_nothing_accepted_is_lost() {
 
     // Space comes back, and the same process goes on.
     disk.release();
-    let recovered = (0..100).any(|_| {
+    let recovered = (0..6_000).any(|_| {
         let numbers = next..next + 1;
         next += 1;
         let told = doors.publish(numbers.clone(), 100);
