@@ -12,11 +12,10 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::from_environment()?;
     let clients = Clients::of_function().await;
     let stages = StageQueues::new(&clients, settings.stages.clone());
+    let rules = Arc::new(DynamoRules::new(&clients, &settings.table));
+    let snapshots = Arc::new(SnapshotCache::new(rules));
     let ports = Ports {
-        snapshots: Arc::new(SnapshotCache::new(Arc::new(DynamoRules::new(
-            &clients,
-            &settings.table,
-        )))),
+        snapshots: snapshots.clone(),
         stages: Arc::new(stages.clone()),
         dead_letters: Arc::new(DynamoDeadLetters::new(
             &clients,
@@ -25,10 +24,12 @@ async fn main() -> Result<(), Error> {
         )),
         clock: Arc::new(SystemClock),
     };
-    // The first load of the rules falls into the time that Lambda gives for starting, beside the first batch's way here.
-    if let Err(error) = ports.snapshots.current().await {
-        tracing::warn!(%error, "the rules could not be read yet");
-    }
+    // The rules are loaded while the runtime is polled for the first time: neither waits for the other.
+    tokio::spawn(async move {
+        if let Err(error) = snapshots.current().await {
+            tracing::warn!(%error, "the rules could not be read yet; the first batch tries again");
+        }
+    });
     let ports = &ports;
     serve(stages, |batch| async move { handle(ports, &batch).await }).await
 }
