@@ -5,7 +5,8 @@ CLOUD_FUNCTIONS := ingest match deliver manage
 CLOUD_FEATURES := carillon-ingest/aws,carillon-match/aws,carillon-deliver/aws,carillon-manage/aws
 # Lambda's processors are of two kinds; binaries of this machine's kind are what can be tested here.
 CLOUD_PROFILE ?= dev
-CLOUD_OUT := target/$(if $(filter dev,$(CLOUD_PROFILE)),debug,$(CLOUD_PROFILE))
+# Read when it is used: a target may choose another profile.
+CLOUD_OUT = target/$(if $(filter dev,$(CLOUD_PROFILE)),debug,$(CLOUD_PROFILE))
 STACK ?= carillon
 PARAMETERS ?=
 
