@@ -6,9 +6,9 @@ use carillon_core::ruleset::SnapshotCache;
 use carillon_match::{Ports, handle};
 use std::sync::Arc;
 
-// What is loaded at the start has a thread of its own: reading the certificates of all authorities takes milliseconds that
-// the first poll does not wait for.
-#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+// What is loaded at the start has one thread, and the connection to the runtime API another: reading the certificates of all
+// authorities takes milliseconds that the first poll does not wait for.
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Error> {
     start_log();
     let settings = Settings::from_environment()?;
