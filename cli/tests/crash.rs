@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use support::Service;
-use support::doors::{Doors, Told};
+use support::doors::{Doors, Told, furnish};
 
 /// Draws of a seed (splitmix64).
 struct Draws(u64);
@@ -68,22 +68,7 @@ fn a_service_killed_at_any_moment_loses_nothing_and_repeats_little() {
         let service = Service::start(data.path(), &[]);
         if kill == 0 {
             // What a consumer had in hand at a kill is there again after so many seconds.
-            service
-                .run(&["queue", "create", "q", "--visibility-timeout", "15"])
-                .ok();
-            service
-                .run(&[
-                    "rule",
-                    "create",
-                    "all",
-                    "--event-type",
-                    "ObjectCreated:*",
-                    "--prefix",
-                    "crash/",
-                    "--queue",
-                    "q",
-                ])
-                .ok();
+            furnish(&service, 15);
         }
         let doors = Doors::of(&service.url);
         let consume = || {

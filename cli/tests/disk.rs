@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use support::Service;
-use support::doors::{Doors, Told};
+use support::doors::{Doors, Told, furnish};
 
 /// A process that holds a mount namespace with a small tmpfs in it.
 struct Disk {
@@ -116,23 +116,6 @@ impl Drop for Disk {
     }
 }
 
-fn furnish(service: &Service) {
-    service.run(&["queue", "create", "q"]).ok();
-    service
-        .run(&[
-            "rule",
-            "create",
-            "all",
-            "--event-type",
-            "ObjectCreated:*",
-            "--prefix",
-            "crash/",
-            "--queue",
-            "q",
-        ])
-        .ok();
-}
-
 /// Publishes until it is refused; gives the refusal.
 fn publish_until_refused(
     doors: &Doors,
@@ -173,7 +156,7 @@ fn drain(doors: &Doors, accepted: &BTreeSet<u64>) {
 fn on_a_full_disk_a_publisher_hears_why_and_nothing_accepted_is_lost() {
     let Some(disk) = Disk::of("48m") else { return };
     let service = Service::spawn(disk.up());
-    furnish(&service);
+    furnish(&service, 30);
     let doors = Doors::of(&service.url);
     let (mut next, mut accepted) = (0, BTreeSet::new());
 
@@ -207,7 +190,7 @@ fn on_a_full_disk_a_publisher_hears_why_and_nothing_accepted_is_lost() {
 fn a_service_killed_on_a_full_disk_finds_everything_again() {
     let Some(disk) = Disk::of("48m") else { return };
     let service = Service::spawn(disk.up());
-    furnish(&service);
+    furnish(&service, 30);
     let doors = Doors::of(&service.url);
     let (mut next, mut accepted) = (0, BTreeSet::new());
     disk.fill(3 << 20);
@@ -223,7 +206,7 @@ fn a_service_killed_on_a_full_disk_finds_everything_again() {
 fn a_disk_that_cannot_be_written_is_named_at_the_start_and_keeps_what_it_holds() {
     let Some(disk) = Disk::of("48m") else { return };
     let service = Service::spawn(disk.up());
-    furnish(&service);
+    furnish(&service, 30);
     let doors = Doors::of(&service.url);
     let accepted: BTreeSet<u64> = (0..20).collect();
     assert!(matches!(doors.publish(0..20, 100), Told::Accepted));

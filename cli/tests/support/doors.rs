@@ -92,6 +92,15 @@ impl Doors {
     }
 }
 
+/// Makes the queue `q`, with this visibility timeout in seconds, and a rule that sends it what is published here.
+pub(crate) fn furnish(service: &super::Service, visibility: u32) {
+    let visibility = visibility.to_string();
+    let queue = ["queue", "create", "q", "--visibility-timeout", &visibility];
+    service.run(&queue).ok();
+    let rule = "rule create all --event-type ObjectCreated:* --prefix crash/ --queue q";
+    service.run(&rule.split(' ').collect::<Vec<_>>()).ok();
+}
+
 fn elements<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     xml.split(&open)
