@@ -1,7 +1,8 @@
 //! Taking records: whose turn it is, and who holds what.
 
 use super::settle::{Held, Pending};
-use super::{Again, Group, Lease, LeasedRecord, Stages, Suspect, number};
+use super::suspect::Suspect;
+use super::{Again, Group, Lease, LeasedRecord, Stages, number};
 use crate::queue::unavailable;
 use crate::store::{Care, Job, Ledger, Outage, Shared, Store};
 use carillon_core::event::Timestamp;
@@ -24,15 +25,15 @@ pub(crate) struct Intake {
 type Reply = oneshot::Sender<Result<Vec<LeasedRecord>, QueueError>>;
 
 /// A record about to be handed out.
-struct Pick {
-    seq: i64,
-    group: i64,
-    body: String,
-    count: u32,
-    noted: bool,
-    reason: String,
+pub(super) struct Pick {
+    pub(super) seq: i64,
+    pub(super) group: i64,
+    pub(super) body: String,
+    pub(super) count: u32,
+    pub(super) noted: bool,
+    pub(super) reason: String,
     /// To be handled alone.
-    alone: bool,
+    pub(super) alone: bool,
 }
 
 impl Store {
@@ -142,47 +143,6 @@ impl Ledger {
         if picks.is_empty() {
             // All that was found may have been suspects.
             picks = self.pick_suspect(stage, most)?;
-        }
-        Ok(picks)
-    }
-
-    /// Takes a record that must be handled alone, of a group of which none is in hand.
-    fn pick_suspect(&mut self, stage: Stage, most: u32) -> rusqlite::Result<Vec<Pick>> {
-        let mut picks = Vec::new();
-        while picks.is_empty() {
-            let queue = &mut self.stages.queues[number(stage)];
-            let Some(&id) = queue.suspect_turns.front() else {
-                break;
-            };
-            let suspects = queue.groups.get_mut(&id).map(|group| &mut group.suspects);
-            let Some(Suspect { seq, count }) = suspects.and_then(VecDeque::pop_front) else {
-                queue.suspect_turns.pop_front();
-                continue;
-            };
-            let body = match self.body(seq) {
-                Ok(Some(body)) => body,
-                // Settled meanwhile.
-                Ok(None) => continue,
-                Err(error) => {
-                    if let Some(group) = self.group(stage, id) {
-                        group.suspects.push_front(Suspect { seq, count });
-                    }
-                    return Err(error);
-                }
-            };
-            picks.push(Pick {
-                seq,
-                group: id,
-                body,
-                count,
-                noted: true,
-                reason: String::new(),
-                alone: true,
-            });
-            self.bury_worn_out(stage, most, 0, &mut picks);
-            if !picks.is_empty() {
-                self.stages.queues[number(stage)].suspect_turns.pop_front();
-            }
         }
         Ok(picks)
     }
@@ -302,7 +262,7 @@ impl Ledger {
         Ok(exhausted)
     }
 
-    fn group(&mut self, stage: Stage, id: i64) -> Option<&mut Group> {
+    pub(super) fn group(&mut self, stage: Stage, id: i64) -> Option<&mut Group> {
         self.stages.queues[number(stage)].groups.get_mut(&id)
     }
 
@@ -431,7 +391,13 @@ impl Ledger {
     }
 
     /// Sends to the dead letters what was received too often: its handling ended the process, or the lease ran out.
-    fn bury_worn_out(&mut self, stage: Stage, most: u32, from: usize, picks: &mut Vec<Pick>) {
+    pub(super) fn bury_worn_out(
+        &mut self,
+        stage: Stage,
+        most: u32,
+        from: usize,
+        picks: &mut Vec<Pick>,
+    ) {
         let mut index = from;
         while index < picks.len() {
             if picks[index].count < most {

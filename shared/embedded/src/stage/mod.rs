@@ -15,6 +15,7 @@ mod numbers;
 mod pass;
 mod send;
 mod settle;
+mod suspect;
 
 pub(crate) use lease::Intake;
 pub(crate) use numbers::Numbers;
@@ -30,6 +31,7 @@ use rusqlite::Connection;
 use settle::Pending;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Instant;
+use suspect::Suspect;
 
 /// A stage's number in the tables.
 pub(crate) fn number(stage: Stage) -> usize {
@@ -136,21 +138,6 @@ struct Again {
     /// Whether `stage_attempts` has a row of it.
     noted: bool,
     reason: String,
-}
-
-/// A record that may be what ends the process.
-///
-/// Whatever was in hand at such an end was received once more, the guilty and the innocent alike. A record is therefore
-/// never buried for ends that it met in company: from the second on it is handled alone, and what it hands on is written
-/// before it is answered, so that it is in hand for as short a time as can be.
-struct Suspect {
-    seq: i64,
-    count: u32,
-}
-
-impl Suspect {
-    /// Receptions that ended with the process, or out of time, before a record is handled alone.
-    const FROM: u32 = 2;
 }
 
 /// A record that is handed out, or rests after a failure.
@@ -285,26 +272,6 @@ impl StageMemory {
             });
         }
         self.give_turn(lease.group);
-    }
-
-    /// Lets the group's next suspect come, unless one is in hand.
-    fn give_suspect_turn(&mut self, id: i64) {
-        if let Some(group) = self.groups.get(&id)
-            && group.alone.is_none()
-            && !group.suspects.is_empty()
-            && !self.suspect_turns.contains(&id)
-        {
-            self.suspect_turns.push_back(id);
-        }
-    }
-
-    /// A record's lease ended: should it be the suspect in hand, the next may come.
-    fn is_alone_no_more(&mut self, id: i64, seq: i64) {
-        if let Some(group) = self.groups.get_mut(&id)
-            && group.alone.take_if(|alone| *alone == seq).is_some()
-        {
-            self.give_suspect_turn(id);
-        }
     }
 
     /// Forgets a record that left the table.

@@ -1,6 +1,7 @@
 //! What becomes of records that were taken.
 
-use super::{Flight, Lease, StageMemory, Stages, Suspect, number};
+use super::suspect::Suspect;
+use super::{Flight, Lease, StageMemory, Stages, number};
 use crate::store::{Job, Ledger, Shared};
 use carillon_core::delivery::{DeadLetter, DeadLetterContent};
 use carillon_core::event::Timestamp;
