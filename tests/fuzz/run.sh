@@ -39,8 +39,8 @@ esac
 "$out/run/$target" -max_total_time="$FUZZ_SECONDS" -max_len=8192 -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$out/found/$target/" -dict=words.dict "$out/corpus/$target" "corpus/$target" $samples \
     >"$out/$target.log" 2>&1 || echo failed >>"$out/$target.log"
-# Hours by the clock say little where targets share cores: the last line is the processor's, user and system.
-times | tail -n 1 >"$out/$target.times"
+# Hours by the clock say little where targets share cores: the last line is what the processor spent, as user and system.
+times >"$out/$target.times"
 END
 targets=${*:-$all}
 for target in $targets; do echo "$target"; done | xargs -P "$jobs" -n 1 sh "$out/one.sh"
@@ -57,7 +57,7 @@ for target in $targets; do
     executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     seconds=$(sed -n 's/^Done .* in \([0-9]*\) second.*/\1/p' "$log")
     # "61m2.5s 0m3.4s"
-    processor=$(tr 'ms' '  ' <"$out/$target.times" | awk '{ print int($1 + $3 + ($2 + $4) / 60 + 0.5) }')
+    processor=$(tail -n 1 "$out/$target.times" | tr ms "  " | awk '{ print int($1 + $3 + ($2 + $4) / 60 + 0.5) }')
     edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
     kept=$(sed -n 's/.* corp: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
     printf '| `%s` | %s | %s | %s | %s | %s | %s |\n' "$target" "${seconds:-?}" "${processor:-?}" "${executed:-?}" "${edges:-?}" "${kept:-?}" "$crashes" \
