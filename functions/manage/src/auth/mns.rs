@@ -1,15 +1,17 @@
-//! MNS HMAC-SHA1: `Authorization: MNS <key id>:<Base64 of the signature>` (MNS help, "Signature").
+//! MNS HMAC-SHA1: `Authorization: MNS <key id>:<Base64 of the signature>` (MNS help, "Signature"; the codes and statuses
+//! of refusals are those of its page "Error codes").
 //!
 //! The string to sign has no nonce, so a request that somebody overhears can be sent again within the clock window; TLS
 //! in front of the service is what prevents that, as it does for the vendor.
 
 use super::{in_window, key, mismatch};
-use crate::error::Refused;
+use crate::error::{Refused, shown};
 use crate::gate::Admitted;
 use crate::service::{AccessKey, Role};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carillon_core::event::Timestamp;
+use carillon_core::push::date::parse_http_date;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use std::fmt::Write as _;
@@ -21,7 +23,9 @@ pub(crate) fn verify(
     now: Timestamp,
 ) -> Result<Role, Refused> {
     let Some(text) = request.header("authorization") else {
-        return Err(Refused::denied(
+        return Err(Refused::new(
+            400,
+            "MissingAuthorizationHeader",
             "the request is not signed, and access keys are configured: sign it (header Authorization: MNS <key \
              id>:<signature>)",
         ));
@@ -30,7 +34,11 @@ pub(crate) fn verify(
         .strip_prefix("MNS ")
         .and_then(|rest| rest.trim().split_once(':'))
         .ok_or_else(|| {
-            Refused::denied("header Authorization: give MNS <key id>:<Base64 of the HMAC-SHA1>")
+            Refused::new(
+                400,
+                "InvalidAuthorizationHeader",
+                "header Authorization: give MNS <key id>:<Base64 of the HMAC-SHA1>",
+            )
         })?;
     let key = key(keys, id)?;
     let string = string_to_sign(request);
@@ -44,19 +52,42 @@ pub(crate) fn verify(
     let (name, date) = match (request.header("x-mns-date"), request.header("date")) {
         (Some(date), _) => ("header x-mns-date", date),
         (None, Some(date)) => ("header Date", date),
-        (None, None) => return Err(Refused::missing("header Date")),
+        (None, None) => {
+            return Err(Refused::new(
+                400,
+                "MissingDateHeader",
+                "header Date is missing: give the time of the request, like Wed, 29 Mar 2023 08:41:27 GMT",
+            ));
+        }
     };
-    let at = jiff::fmt::rfc2822::DateTimeParser::new()
+    let at = read_date(date).ok_or_else(|| {
+        Refused::new(
+            400,
+            "InvalidDateHeader",
+            format!(
+                "{name}, value {}: write it like Wed, 29 Mar 2023 08:41:27 GMT",
+                shown(date)
+            ),
+        )
+    })?;
+    in_window(name, date, at, now).map_err(|expired| Refused {
+        // The vendor's status in this interface.
+        status: 408,
+        ..expired
+    })?;
+    check_md5(request)?;
+    Ok(key.role)
+}
+
+/// A date as mail and HTTP write it, the two forms that HTTP keeps for old clients (RFC 9110, 5.6.7) included, or ISO 8601.
+fn read_date(date: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new()
         .relaxed_weekday(true)
         .parse_timestamp(date)
         .map(|at| Timestamp::from_millis(at.as_millisecond()))
-        .or_else(|_| Timestamp::parse(date))
-        .map_err(|_| {
-            Refused::argument(name, date, "write it like Wed, 29 Mar 2023 08:41:27 GMT")
-        })?;
-    in_window(name, date, at, now)?;
-    check_md5(request)?;
-    Ok(key.role)
+        .ok()
+        .or_else(|| Timestamp::parse(date).ok())
+        .or_else(|| parse_http_date(date))
 }
 
 fn string_to_sign(request: &Admitted) -> String {
