@@ -90,7 +90,7 @@ pub(crate) async fn admit(
         loopback::check(&parts.uri, &parts.headers, &service.settings.hosts)?;
     }
     let expects = parts.headers.contains_key(header::EXPECT);
-    let (limit, large) = body_limit(service, &parts.headers)?;
+    let (limit, large) = body_limit(service, &parts.headers, scheme)?;
     let body = read(body, &parts.headers, limit, expects).await?;
     let mut admitted = Admitted {
         method: parts.method,
@@ -125,13 +125,17 @@ pub(crate) async fn admit(
     Ok(admitted)
 }
 
-/// The largest body that this request may have: a rule file may be larger than anything else, but only one at a time, so
-/// that memory stays bounded.
+/// The largest body that this request may have. A batch of messages needs room for the XML round them and for what it
+/// escapes; a rule file may be larger than anything else, but only one at a time, so that memory stays bounded.
 fn body_limit(
     service: &Service,
     headers: &HeaderMap,
+    scheme: Scheme,
 ) -> Result<(usize, Option<OwnedSemaphorePermit>), Refused> {
     let settings = &service.settings;
+    if scheme == Scheme::Mns {
+        return Ok((settings.max_body / 2 * 3, None));
+    }
     let is_file = headers
         .get("x-acs-action")
         .is_some_and(|action| action == "ApplyEventRules");

@@ -65,6 +65,7 @@ pub use service::{
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{Method, Uri};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use std::sync::Arc;
@@ -81,6 +82,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/healthz", get(health))
         .route("/metrics", get(metrics::serve))
         .fallback(nowhere)
+        .method_not_allowed_fallback(no_method)
         // The gate bounds bodies itself, and says so in the caller's dialect.
         .layer(DefaultBodyLimit::disable())
         .with_state(service)
@@ -107,6 +109,18 @@ async fn certificate(State(service): State<Arc<Service>>, Path(file): Path<Strin
             reply::failure(&refused, &service.request_id())
         }
     }
+}
+
+async fn no_method(State(service): State<Arc<Service>>, method: Method, uri: Uri) -> Response {
+    let refused = Refused::new(
+        405,
+        "MethodNotAllowed",
+        format!(
+            "method {method} means nothing at {}: header Allow names those that do",
+            uri.path()
+        ),
+    );
+    reply::failure(&refused, &service.request_id())
 }
 
 async fn nowhere(State(service): State<Arc<Service>>) -> Response {

@@ -174,7 +174,7 @@ pub struct Settings {
     pub access_keys: Vec<AccessKey>,
     /// Further `Host` values that are answered without keys, for example the listen address.
     pub hosts: Vec<String>,
-    /// Largest request body, in bytes.
+    /// Largest request body, in bytes; those of the queue interface may be half as large again.
     pub max_body: usize,
     /// Largest body of ApplyEventRules, in bytes: a file of 100 000 rules. One request at a time may be larger than
     /// [`max_body`](Self::max_body).
@@ -192,7 +192,7 @@ impl Default for Settings {
             overlap: Overlap::default(),
             access_keys: Vec::new(),
             hosts: Vec::new(),
-            // A batch of sixteen messages of 64 KiB is exactly this; XML round it is not worth more.
+            // Sixteen messages of 64 KiB are exactly this.
             max_body: 1024 * 1024,
             max_rule_file: 64 * 1024 * 1024,
             max_requests_per_second: None,

@@ -178,15 +178,16 @@ async fn a_body_that_is_too_large_is_refused_in_words() {
     let world = world(Settings::default());
     world.queue("q").await;
     let large = "x".repeat(2 * 1024 * 1024);
-    for (method, target) in [
-        ("POST", "/events"),
-        ("POST", "/?Action=ListQueue"),
-        ("POST", "/queues/q/messages"),
+    for (target, limit) in [
+        ("/events", "1048576"),
+        ("/?Action=ListQueue", "1048576"),
+        // Room for the XML round a batch of sixteen full messages.
+        ("/queues/q/messages", "1572864"),
     ] {
-        let answer = world.http(method, target, &[], &large).await;
+        let answer = world.http("POST", target, &[], &large).await;
         assert_eq!(answer.status, 413, "{target}");
         assert!(
-            answer.body.contains("RequestTooLarge") && answer.body.contains("1048576"),
+            answer.body.contains("RequestTooLarge") && answer.body.contains(limit),
             "{}",
             answer.body
         );

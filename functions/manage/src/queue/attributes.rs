@@ -190,7 +190,7 @@ fn attributes(request: &Admitted, held: QueueAttributes) -> Result<QueueAttribut
         0..=30,
         &mut new.polling_wait_seconds,
     )?;
-    if let Some(text) = root.child("LoggingEnabled") {
+    if let Some(text) = root.child("LoggingEnabled")? {
         new.logging_enabled = flag(text.trim())
             .ok_or_else(|| Refused::argument("LoggingEnabled", text, "give True or False"))?;
     }
@@ -215,7 +215,7 @@ pub(super) fn number(
     name: &str,
     bounds: RangeInclusive<u32>,
 ) -> Result<Option<u32>, Refused> {
-    let Some(text) = root.child(name) else {
+    let Some(text) = root.child(name)? else {
         return Ok(None);
     };
     match text

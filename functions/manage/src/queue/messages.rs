@@ -87,11 +87,13 @@ pub(super) async fn send(
             Xml::document("Message", |xml| taken(xml, &id, &digest)),
         ));
     }
-    if let Some(Err(refused)) = results.first() {
-        // No queue, no batch: one error says it.
-        if refused.code == "QueueNotExist" {
-            return Err(refused.clone());
-        }
+    // No queue, no batch: one error says it.
+    let refusals = results.iter().filter_map(|result| result.as_ref().err());
+    if let Some(refused) = refusals
+        .into_iter()
+        .find(|refused| refused.code == "QueueNotExist")
+    {
+        return Err(refused.clone());
     }
     let status = if results.iter().all(Result::is_ok) {
         201
@@ -129,7 +131,9 @@ fn check_count(count: usize, what: &str) -> Result<(), Refused> {
 }
 
 fn outgoing(element: &Element) -> Result<OutgoingMessage, Refused> {
-    let body = element.child("MessageBody").filter(|body| !body.is_empty());
+    let body = element
+        .child("MessageBody")?
+        .filter(|body| !body.is_empty());
     let body = body.ok_or_else(|| {
         Refused::new(
             400,
@@ -263,10 +267,20 @@ pub(super) async fn delete(
         return Err(missing_handle());
     }
     let root = read::document(&request.body)?;
+    if root.name != "ReceiptHandles" {
+        return Err(Refused::new(
+            400,
+            "MalformedXML",
+            format!(
+                "the body's root is {:?}: send ReceiptHandles, one ReceiptHandle for each message",
+                root.name
+            ),
+        ));
+    }
     let receipts: Vec<Receipt> = root
         .children
         .iter()
-        .filter(|child| root.name == "ReceiptHandles" && child.name == "ReceiptHandle")
+        .filter(|child| child.name == "ReceiptHandle")
         .map(|child| Receipt(child.text.trim().to_owned()))
         .collect();
     check_count(receipts.len(), "ReceiptHandle")?;

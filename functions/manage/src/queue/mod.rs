@@ -18,6 +18,7 @@ mod write;
 
 use crate::error::Refused;
 use crate::gate::{Admitted, Scheme, Want, admit};
+use crate::params::flag;
 use crate::reply;
 use crate::service::Service;
 use axum::body::Body;
@@ -66,6 +67,17 @@ impl Query<'_> {
         form_urlencoded::parse(self.0.as_bytes())
             .find(|(held, _)| held.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.into_owned())
+    }
+
+    /// A switch: off when it is not there, on when it stands there alone.
+    fn flag(&self, name: &str) -> Result<bool, Refused> {
+        match self.text(name).as_deref() {
+            None => Ok(false),
+            Some("") => Ok(true),
+            Some(text) => {
+                flag(text.trim()).ok_or_else(|| Refused::argument(name, text, "give true or false"))
+            }
+        }
     }
 
     fn number(
@@ -189,19 +201,25 @@ enum Target {
 }
 
 fn target(request: &Admitted) -> Result<Target, Refused> {
-    let path = request.path.trim_end_matches('/');
-    let rest = path
-        .strip_prefix("/queues")
-        .unwrap_or_default()
-        .trim_start_matches('/');
+    let rest = request.path.strip_prefix("/queues").unwrap_or_default();
+    // One slash alone: with more of them a name that a client left empty would make `messages` the queue.
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
     if rest.is_empty() {
         return Ok(Target::Queues);
     }
     let (name, what) = rest.split_once('/').unwrap_or((rest, ""));
     let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-    let queue =
-        QueueName::parse(&name).map_err(|error| Refused::argument("QueueName", &name, error))?;
-    match what {
+    let queue = QueueName::parse(&name).map_err(|error| {
+        // The vendor tells the two apart (MNS help, "Error codes").
+        let length = name.is_empty() || name.chars().count() > QueueName::MAX_LEN;
+        let code = if length {
+            "QueueNameLengthError"
+        } else {
+            "InvalidQueueName"
+        };
+        Refused::new(400, code, error.to_string())
+    })?;
+    match what.trim_end_matches('/') {
         "" => Ok(Target::Queue(queue)),
         "messages" => Ok(Target::Messages(queue)),
         other => Err(Refused::new(
@@ -227,14 +245,14 @@ fn action(request: &Admitted, target: &Target) -> Result<(&'static str, Want), R
     let query = Query(&request.query);
     Ok(match (target, request.method.as_str()) {
         (Target::Queues, "GET") => ("ListQueue", Want::Look),
-        (Target::Queue(_), "PUT") if query.text("metaoverride").is_some() => {
+        (Target::Queue(_), "PUT") if query.flag("metaoverride")? => {
             ("SetQueueAttributes", Want::Change)
         }
         (Target::Queue(_), "PUT") => ("CreateQueue", Want::Change),
         (Target::Queue(_), "GET") => ("GetQueueAttributes", Want::LookAtQueue),
         (Target::Queue(_), "DELETE") => ("DeleteQueue", Want::Change),
         (Target::Messages(_), "POST") => ("SendMessage", Want::Publish),
-        (Target::Messages(_), "GET") if peeks(&query) => ("PeekMessage", Want::Peek),
+        (Target::Messages(_), "GET") if query.flag("peekonly")? => ("PeekMessage", Want::Peek),
         (Target::Messages(_), "GET") => ("ReceiveMessage", Want::Consume),
         (Target::Messages(_), "DELETE") => ("DeleteMessage", Want::Consume),
         (Target::Messages(_), "PUT") => ("ChangeMessageVisibility", Want::Consume),
@@ -242,24 +260,18 @@ fn action(request: &Admitted, target: &Target) -> Result<(&'static str, Want), R
     })
 }
 
-fn peeks(query: &Query<'_>) -> bool {
-    query
-        .text("peekonly")
-        .is_some_and(|text| text.eq_ignore_ascii_case("true"))
-}
-
 async fn run(service: &Service, request: &Admitted, target: Target) -> Result<Answer, Refused> {
     let query = Query(&request.query);
     match (target, request.method.as_str()) {
         (Target::Queues, _) => attributes::list(service, request).await,
-        (Target::Queue(queue), "PUT") if query.text("metaoverride").is_some() => {
+        (Target::Queue(queue), "PUT") if query.flag("metaoverride")? => {
             attributes::set(service, request, &queue).await
         }
         (Target::Queue(queue), "PUT") => attributes::create(service, request, &queue).await,
         (Target::Queue(queue), "GET") => attributes::get(service, &queue).await,
         (Target::Queue(queue), _) => attributes::delete(service, &queue).await,
         (Target::Messages(queue), "POST") => messages::send(service, request, &queue).await,
-        (Target::Messages(queue), "GET") if peeks(&query) => {
+        (Target::Messages(queue), "GET") if query.flag("peekonly")? => {
             messages::peek(service, &query, &queue).await
         }
         (Target::Messages(queue), "GET") => messages::receive(service, &query, &queue).await,

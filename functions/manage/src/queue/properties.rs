@@ -43,7 +43,7 @@ pub(super) fn read(message: &Element) -> Result<Vec<UserProperty>, Refused> {
 fn property(element: &Element) -> Result<UserProperty, Refused> {
     let member = |name: &str| {
         element
-            .child(name)
+            .child(name)?
             .ok_or_else(|| refused(format!("a PropertyValue without {name}")))
     };
     let (name, kind, value) = (member("Name")?, member("Type")?, member("Value")?);

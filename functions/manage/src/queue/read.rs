@@ -19,13 +19,41 @@ pub(super) struct Element {
 }
 
 impl Element {
-    /// The text of the first child of that name.
-    pub(super) fn child(&self, name: &str) -> Option<&str> {
-        self.children
-            .iter()
-            .find(|child| child.name == name)
-            .map(|child| child.text.as_str())
+    /// The text of the child of that name. One that holds elements, or stands there twice, is refused: the rest of it
+    /// would be lost.
+    pub(super) fn child(&self, name: &str) -> Result<Option<&str>, Refused> {
+        let mut named = self.children.iter().filter(|child| child.name == name);
+        let Some(child) = named.next() else {
+            return Ok(None);
+        };
+        let schema = |detail: String| Refused::new(400, "InvalidArgument", detail);
+        if named.next().is_some() {
+            return Err(schema(format!(
+                "{name} stands in {} more than once: give it once",
+                self.name
+            )));
+        }
+        match child.children.first() {
+            None => Ok(Some(&child.text)),
+            Some(inner) => Err(schema(format!(
+                "{name} holds the element {:?} and takes text alone: write < as &lt; and & as &amp;, or encode the text \
+                 as Base64",
+                inner.name
+            ))),
+        }
     }
+}
+
+/// Whether XML 1.0 has no form for this character (XML 1.0, 2.2): a consumer could not be given it back.
+fn is_forbidden(c: char) -> bool {
+    matches!(c, '\u{0}'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
+fn forbidden(c: char) -> Refused {
+    malformed(format!(
+        "XML has no form for the character U+{:04X}; leave it out, or encode the text as Base64",
+        u32::from(c)
+    ))
 }
 
 fn malformed(detail: impl std::fmt::Display) -> Refused {
@@ -41,6 +69,9 @@ pub(super) fn document(body: &[u8]) -> Result<Element, Refused> {
     let text =
         std::str::from_utf8(body).map_err(|error| malformed(format!("{error}; send UTF-8")))?;
     let text = text.trim_start_matches('\u{FEFF}');
+    if let Some(c) = text.chars().find(|&c| is_forbidden(c)) {
+        return Err(forbidden(c));
+    }
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
@@ -81,6 +112,9 @@ pub(super) fn document(body: &[u8]) -> Result<Element, Refused> {
             }
             Event::GeneralRef(reference) => {
                 if let Some(c) = reference.resolve_char_ref().map_err(malformed)? {
+                    if is_forbidden(c) {
+                        return Err(forbidden(c));
+                    }
                     add(c.encode_utf8(&mut [0; 4]), &mut open)?;
                 } else {
                     let name: &str = &reference;
@@ -144,8 +178,9 @@ mod tests {
             document(br#"<?xml version="1.0"?><m:Message xmlns:m="x"><MessageBody>a&lt;b&amp;c&#65;&#x42;<![CDATA[<&>]]></MessageBody><Empty/></m:Message>"#)
                 .unwrap();
         assert_eq!(root.name, "Message");
-        assert_eq!(root.child("MessageBody"), Some("a<b&cAB<&>"));
-        assert_eq!(root.child("Empty"), Some(""));
+        assert_eq!(root.child("MessageBody").unwrap(), Some("a<b&cAB<&>"));
+        assert_eq!(root.child("Empty").unwrap(), Some(""));
+        assert_eq!(root.child("Missing").unwrap(), None);
     }
 
     #[test]
@@ -168,6 +203,10 @@ mod tests {
             "<a/><b/>",
             "<a/>text",
             "<a>&#0;</a>",
+            "<a>&#1;</a>",
+            "<a>&#xFFFE;</a>",
+            "<a>\u{8}</a>",
+            "<a>\u{FFFF}</a>",
             "<a>&#xFFFFFFFF;</a>",
         ] {
             let refused = document(text.as_bytes()).unwrap_err();
