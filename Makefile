@@ -67,7 +67,7 @@ bench-instructions: ## instructions an event, stable on a busy machine; needs va
 	sh shared/core/benches/instructions.sh
 	sh functions/ingest/benches/instructions.sh
 
-bench: ## figures with their floors: target/bench/REPORT.md and the README's table; BENCH="match push" measures parts
+bench: ## figures with their floors: tests/bench/REPORT.md and the README's table; BENCH="match push" measures parts
 	$(PYTHON) tests/bench/report.py $(BENCH)
 
 bench-divan: ## the benches of the crates, one by one

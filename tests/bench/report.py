@@ -7,8 +7,8 @@
     python3 tests/bench/report.py --render        writes the report and the README's table from the figures that are kept
 
 The figures are kept in tests/bench/figures.json, each with its command, the machine, the commit and the day. From them come
-target/bench/REPORT.md, with charts, and the table of the README between its two markers. `--check`, in every test run, fails when
-the README shows other figures than those.
+tests/bench/REPORT.md, with charts, and the table of the README between its two markers. `--check`, in every test run, fails when
+the report or the README show other figures than those.
 """
 
 import datetime
@@ -22,7 +22,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KEPT = ROOT / "tests/bench/figures.json"
-OUT = ROOT / "target/bench"
+REPORT = ROOT / "tests/bench/REPORT.md"
 BEGIN = "<!-- figures: written by `make bench` from tests/bench/figures.json -->\n"
 END = "<!-- end of figures -->\n"
 
@@ -69,7 +69,7 @@ def match():
     command = "carillon bench match --max 1000000"
     chart = {
         "title": "Which rules cover an event: nanoseconds, by number of rules",
-        "x": [number(r["rules"]) for r in rows],
+        "x": [f"{r['rules']:,}".replace(",", " ") for r in rows],
         "y": [round(r["matchNs"]) for r in rows],
     }
     return [
@@ -245,8 +245,7 @@ def chart(of):
     return f'```mermaid\nxychart-beta\n  title "{of["title"]}"\n  x-axis [{x}]\n  y-axis 0 --> {most:.0f}\n  bar [{y}]\n```\n'
 
 
-def render(rows):
-    OUT.mkdir(parents=True, exist_ok=True)
+def report(rows):
     text = "# Figures\n\nWritten by `make bench`. A ratio is the figure over its floor or goal; it travels between machines better.\n\n"
     text += "| what | figure | floor or goal | ratio | command | commit | day | machine |\n|---|---|---|---|---|---|---|---|\n"
     for r in rows:
@@ -255,23 +254,29 @@ def render(rows):
     for r in rows:
         if r.get("chart"):
             text += "\n" + chart(r["chart"])
-    (OUT / "REPORT.md").write_text(text)
+    return text
+
+
+def render(rows):
+    REPORT.write_text(report(rows))
     readme = ROOT / "README.md"
     whole = readme.read_text()
     if BEGIN in whole:
         head, rest = whole.split(BEGIN)
         readme.write_text(head + BEGIN + table(rows) + END + rest.split(END)[1])
-    print(f"wrote {OUT / 'REPORT.md'}, and the table of README.md")
+    print(f"wrote {REPORT.relative_to(ROOT)}, and the table of README.md")
 
 
 def check(rows):
-    """Whether the README shows the figures that are kept, and each of them says where it comes from."""
+    """Whether the report and the README show the figures that are kept, and each of them says where it comes from."""
     faults = [f"{r.get('name')}: {field} is missing" for r in rows for field in ["what", "figure", "command", "commit", "day", "machine"]
               if not r.get(field)]
     whole = (ROOT / "README.md").read_text()
     shown = whole.split(BEGIN)[-1].split(END)[0] if whole.count(BEGIN) == 1 and END in whole else ""
     if shown != table(rows):
         faults.append("README.md shows other figures than tests/bench/figures.json: run `python3 tests/bench/report.py --render`")
+    if not REPORT.exists() or REPORT.read_text() != report(rows):
+        faults.append("tests/bench/REPORT.md shows other figures than tests/bench/figures.json: run `python3 tests/bench/report.py --render`")
     if len(rows) < 10:
         faults.append("tests/bench/figures.json has lost figures")
     print("\n".join(faults) or f"the README shows the {len(rows)} figures that were measured")
