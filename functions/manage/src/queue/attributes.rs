@@ -215,23 +215,23 @@ pub(super) fn number(
     name: &str,
     bounds: RangeInclusive<u32>,
 ) -> Result<Option<u32>, Refused> {
-    let Some(text) = root.child(name)? else {
-        return Ok(None);
-    };
-    match text
-        .trim()
+    root.child(name)?
+        .map(|text| within(name, text, bounds))
+        .transpose()
+}
+
+/// A whole number within its bounds.
+pub(super) fn within(name: &str, text: &str, bounds: RangeInclusive<u32>) -> Result<u32, Refused> {
+    text.trim()
         .parse()
         .ok()
         .filter(|number| bounds.contains(number))
-    {
-        Some(number) => Ok(Some(number)),
-        None => {
+        .ok_or_else(|| {
             let cure = format!(
                 "give a whole number from {} to {}",
                 bounds.start(),
                 bounds.end()
             );
-            Err(Refused::argument(name, text, cure))
-        }
-    }
+            Refused::argument(name, text, cure)
+        })
 }

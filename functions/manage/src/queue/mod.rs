@@ -85,25 +85,9 @@ impl Query<'_> {
         name: &str,
         bounds: std::ops::RangeInclusive<u32>,
     ) -> Result<Option<u32>, Refused> {
-        let Some(text) = self.text(name) else {
-            return Ok(None);
-        };
-        match text
-            .trim()
-            .parse()
-            .ok()
-            .filter(|number| bounds.contains(number))
-        {
-            Some(number) => Ok(Some(number)),
-            None => {
-                let cure = format!(
-                    "give a whole number from {} to {}",
-                    bounds.start(),
-                    bounds.end()
-                );
-                Err(Refused::argument(name, &text, cure))
-            }
-        }
+        self.text(name)
+            .map(|text| attributes::within(name, &text, bounds))
+            .transpose()
     }
 }
 

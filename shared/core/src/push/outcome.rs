@@ -316,12 +316,7 @@ pub fn of_push(
 #[must_use]
 pub fn of_queue(result: Result<String, QueueError>, settings: OutcomeSettings) -> Outcome {
     match result {
-        Ok(_) => Outcome {
-            class: OutcomeClass::Success,
-            status: None,
-            detail: String::new(),
-            retry_after: None,
-        },
+        Ok(_) => taken(),
         Err(error) => {
             let case = match error {
                 QueueError::NotExist(_) => Case::NoQueue,
@@ -337,12 +332,7 @@ pub fn of_queue(result: Result<String, QueueError>, settings: OutcomeSettings) -
 #[must_use]
 pub fn of_sns(result: Result<String, SnsError>, settings: OutcomeSettings) -> Outcome {
     match result {
-        Ok(_) => Outcome {
-            class: OutcomeClass::Success,
-            status: None,
-            detail: String::new(),
-            retry_after: None,
-        },
+        Ok(_) => taken(),
         Err(error) => {
             let case = match error {
                 SnsError::NotExist(_) => Case::NoTopic,
@@ -352,6 +342,16 @@ pub fn of_sns(result: Result<String, SnsError>, settings: OutcomeSettings) -> Ou
             };
             unanswered(case, settings, error.to_string())
         }
+    }
+}
+
+/// What was handed over, where success says no more.
+fn taken() -> Outcome {
+    Outcome {
+        class: OutcomeClass::Success,
+        status: None,
+        detail: String::new(),
+        retry_after: None,
     }
 }
 
