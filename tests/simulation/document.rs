@@ -1,4 +1,4 @@
-//! `PROPERTIES.md` says what the checks check: the same numbers, titles and sentences, and nothing else.
+//! `PROPERTIES.md` and the list in `README.md` say what the checks check: the same titles and sentences, and nothing else.
 
 use crate::property::Property;
 use std::fmt::Write as _;
@@ -54,16 +54,43 @@ fn rendered() -> String {
     text
 }
 
+/// The list of the README, for whoever reads no further.
+fn listed() -> String {
+    let mut text = String::new();
+    for property in Property::ALL {
+        let line = format!("* **{}.** {}\n", property.title(), property.sentence());
+        text.push_str(&line);
+    }
+    text
+}
+
+/// Holds a document to what it must be; with CARILLON_UPDATE it becomes that.
+fn hold(name: &str, is: &str, must_be: &str) {
+    if std::env::var_os("CARILLON_UPDATE").is_some() {
+        std::fs::write(name, must_be).unwrap();
+        return;
+    }
+    assert!(
+        is == must_be,
+        "{name} and property.rs differ: run this test with CARILLON_UPDATE=1"
+    );
+}
+
 #[test]
 fn the_document_says_what_the_checks_check() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/simulation/PROPERTIES.md");
     let written = std::fs::read_to_string(path).unwrap_or_default();
-    if std::env::var_os("CARILLON_UPDATE").is_some() {
-        std::fs::write(path, rendered()).unwrap();
-        return;
-    }
-    assert!(
-        written == rendered(),
-        "PROPERTIES.md and property.rs differ: run this test with CARILLON_UPDATE=1"
-    );
+    hold(path, &written, &rendered());
+}
+
+#[test]
+fn the_readme_says_what_the_checks_check() {
+    const BEGIN: &str = "<!-- properties: written from tests/simulation/property.rs -->\n";
+    const END: &str = "<!-- end of properties -->\n";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let (head, rest) = readme.split_once(BEGIN).expect("the README has the list");
+    let (_, tail) = rest.split_once(END).expect("the list has an end");
+    let must_be = [head, BEGIN, &listed(), END, tail].concat();
+    hold(path, &readme, &must_be);
 }
