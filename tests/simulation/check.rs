@@ -4,10 +4,12 @@ use crate::model::{covers, expected};
 use crate::property::Property;
 use crate::read::message_of;
 use crate::sqs::{Holds, Item, Message};
-use crate::world::{STALENESS, State};
+use crate::world::{EPOCH, STALENESS, State};
 use carillon_core::delivery::{Delivery, OutcomeClass};
+use carillon_core::event::Timestamp;
 use carillon_core::ports::{BatchOutcome, Stage};
 use carillon_core::topic::NotifyStrategy;
+use std::time::Duration;
 
 /// The longest Retry-After that is granted, milliseconds.
 const LONGEST_WISH: u64 = 900_000;
@@ -196,9 +198,16 @@ impl State {
         } else {
             longest
         };
-        if delay < shortest || delay > longest + ROUNDING {
+        // The gap begins with the failure; the rest of the batch may have taken a part of it, or all.
+        let clock = &self.environments[environment];
+        let now = EPOCH + i64::try_from(self.clock.now).expect("runs are short") + clock.skew;
+        let since = item.ended.map_or(Duration::ZERO, |ended| {
+            Timestamp::from_millis(now).since(ended)
+        });
+        let gap = delay + u64::try_from(since.as_millis()).expect("runs are short");
+        if gap < shortest || delay > longest + ROUNDING {
             let what = format!(
-                "retry {} of {strategy:?} after {delay} ms, published are {shortest} to {longest} ms",
+                "retry {} of {strategy:?} after {gap} ms, published are {shortest} to {longest} ms",
                 item.attempts
             );
             self.violate(Property::RetryTimes, Some(item.event), what);

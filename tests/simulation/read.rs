@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use carillon_core::delivery::Delivery;
 use carillon_core::envelope::{open_deliveries, open_events};
 use carillon_core::ports::Stage;
+use std::time::Duration;
 
 /// The number of the event that a resource or a body speaks of: the digits after `/e` in the key.
 pub(crate) fn event_number(resource: &str) -> Option<usize> {
@@ -82,6 +83,10 @@ impl State {
             attempts: delivery.attempts,
             version: delivery.version,
             id: delivery.notification.message_id,
+            ended: delivery.history.last().map(|attempt| {
+                let took = Duration::from_millis(u64::from(attempt.took_ms));
+                attempt.at.plus(took)
+            }),
         })
     }
 

@@ -1,7 +1,7 @@
 //! A standard queue as SQS promises it: at least once, in no order, with visibility, receive count and delay.
 
 use crate::rng::Rng;
-use carillon_core::event::MessageId;
+use carillon_core::event::{MessageId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ pub(crate) struct Item {
     pub(crate) attempts: u32,
     pub(crate) version: u64,
     pub(crate) id: MessageId,
+    /// When its last attempt ended, by the clock of who made it.
+    pub(crate) ended: Option<Timestamp>,
 }
 
 /// What a message holds, read once when it is sent.

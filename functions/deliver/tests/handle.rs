@@ -2,7 +2,7 @@
 
 mod support;
 
-use carillon_core::delivery::{DeadLetterContent, OutcomeClass};
+use carillon_core::delivery::{DeadLetterContent, Delivery, OutcomeClass};
 use carillon_core::ports::{PushFailure, QueueError};
 use carillon_core::topic::{NotifyStrategy, QueueName};
 use std::sync::atomic::Ordering;
@@ -361,6 +361,44 @@ async fn retry_after_lengthens_a_gap_and_never_shortens_it() {
         world.run(&[record(&pack(&[delivery("web", 1)]))]).await;
         let delay = world.resent()[0].1.as_millis();
         assert!(want.contains(&delay), "Retry-After: {wish} gave {delay} ms");
+    }
+}
+
+/// The gap runs from the failure: what else travels in the batch, and how long that takes, does not lengthen it.
+#[tokio::test(start_paused = true)]
+async fn a_slow_neighbour_does_not_put_off_a_retry() {
+    let mut quick = http_subscription("quick");
+    quick.strategy = NotifyStrategy::ExponentialDecayRetry;
+    let world = World::new(vec![quick, http_subscription("slow")]);
+    let slow = |push: &carillon_core::ports::PushRequest| push.url.contains("slow");
+    *world.http.takes.lock().unwrap() =
+        Box::new(move |push| Duration::from_millis(if slow(push) { 10 } else { 0 }));
+    let clock = world.clock.clone();
+    world.answers(move |push| {
+        if slow(push) {
+            clock.advance(Duration::from_secs(5));
+        }
+        answer(500)
+    });
+    // The gaps before the first and the fourth retry: one is over when the batch is, of the other three seconds are left.
+    for (attempts, left) in [(0, 0), (3, 3)] {
+        let failing = Delivery {
+            attempts,
+            ..delivery("quick", 1)
+        };
+        world
+            .run(&[record(&pack(&[failing, delivery("slow", 2)]))])
+            .await;
+        let delays: Vec<(String, Duration)> = world
+            .resent()
+            .iter()
+            .map(|(record, delay)| (unpack(record)[0].subscription.to_string(), *delay))
+            .collect();
+        let of = |name: &str| delays.iter().find(|(held, _)| held == name).unwrap().1;
+        assert_eq!(of("quick"), Duration::from_secs(left));
+        assert!(of("slow") >= Duration::from_secs(10));
+        // Past what push backoff holds.
+        world.clock.advance(Duration::from_secs(60));
     }
 }
 

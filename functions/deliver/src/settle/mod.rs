@@ -50,7 +50,8 @@ pub(crate) struct Settling<'a> {
     /// Places of which nothing is left to do, in case their record has to come again for another's sake.
     handled: Vec<Place>,
     log: Vec<AttemptRecord>,
-    retries: Vec<(Place, Delivery, Duration)>,
+    /// With the time at which each is due: a gap is counted from the failure, however long the rest of the batch takes.
+    retries: Vec<(Place, Delivery, Timestamp)>,
     waits: BTreeMap<(TopicName, SubscriptionName), Vec<Waiting>>,
     dead: Vec<Dead>,
     refused: Vec<(usize, DeadLetter)>,
@@ -137,7 +138,7 @@ impl<'a> Settling<'a> {
                 self.ports.memory.passed_on.delivered(&delivery);
                 self.handled.push(place);
             }
-            Fate::Retry(gap) => self.retries.push((place, delivery, gap)),
+            Fate::Retry(gap) => self.retries.push((place, delivery, now.plus(gap))),
             Fate::Wait(why) => self.wait(place, delivery, subscription, why, now),
             Fate::Dead(reason) => self.die(place, delivery, subscription, &reason, now),
             Fate::Cancelled(why) => {
@@ -285,9 +286,10 @@ impl<'a> Settling<'a> {
                 }
                 // Back to the queue by itself, so that its record need not come again; it carries its attempts and is
                 // not attempted once more.
+                let due = self.ports.clock.now().plus(DEAD_LETTER_AGAIN);
                 let again = dead
                     .into_iter()
-                    .map(|dead| (dead.place, dead.delivery, DEAD_LETTER_AGAIN));
+                    .map(|dead| (dead.place, dead.delivery, due));
                 self.retries.extend(again);
             }
         }

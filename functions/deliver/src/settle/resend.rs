@@ -23,11 +23,12 @@ impl Settling<'_> {
     pub(super) async fn send_again(&mut self) {
         let mut messages: Vec<Outgoing> = Vec::new();
         let mut hopeless: Vec<(Place, Delivery, TooLarge)> = Vec::new();
-        for (place, mut delivery, gap) in std::mem::take(&mut self.retries) {
+        let now = self.ports.clock.now();
+        for (place, mut delivery, due) in std::mem::take(&mut self.retries) {
             let held = self.numbered(place, &mut delivery);
             match pack_alone(&mut delivery) {
                 Ok(body) => messages.push(Outgoing {
-                    message: self.message(body, delivery.subscription.as_str(), gap),
+                    message: self.message(body, delivery.subscription.as_str(), due.since(now)),
                     holds: vec![held],
                 }),
                 Err(error) => hopeless.push((place, delivery, error)),
