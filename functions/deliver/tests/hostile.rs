@@ -524,3 +524,19 @@ async fn tls_under_another_name_or_none_at_all_is_retried() {
         );
     }
 }
+
+/// The certificate that most people make first says in words what is wrong with it.
+#[tokio::test]
+async fn a_self_signed_certificate_is_told_in_words() {
+    let (address, _) = tls::authority("web.example.com").await;
+    let dialler = Dialler::new(DiallerSettings {
+        guard: AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]),
+        resolver: Arc::new(Here),
+        ..DiallerSettings::default()
+    });
+    let url = format!("https://web.example.com:{}/", address.port());
+    let web = subscription("web", Target::Http(url));
+    let ended = push(Arc::new(With(LONG, dialler)), web).await;
+    assert_eq!((ended.class, ended.status), (Retry, None), "{ended:?}");
+    assert!(ended.detail.contains("self-signed"), "{ended:?}");
+}

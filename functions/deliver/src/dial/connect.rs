@@ -80,7 +80,7 @@ impl Connector {
             .tls
             .connect(name, tcp)
             .await
-            .map_err(|error| PushFailure::Tls(error.to_string()))?;
+            .map_err(|error| PushFailure::Tls(tls_failure(&error)))?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(TokioIo::new(Stream {
             io: Box::new(tls),
@@ -110,6 +110,20 @@ impl Connector {
                 .map_err(|refusal| PushFailure::Refused(format!("{name} resolves to {refusal}")))?;
         }
         Ok(addresses)
+    }
+}
+
+/// The handshake's failure in words. That of a self-signed certificate, as `openssl req -x509` makes them, is met most
+/// often and says least.
+fn tls_failure(error: &io::Error) -> String {
+    let text = error.to_string();
+    if text.contains("CaUsedAsEndEntity") {
+        format!(
+            "the endpoint's certificate is that of an authority, as a self-signed one is: give the endpoint one that a \
+             trusted authority has signed for its name ({text})"
+        )
+    } else {
+        text
     }
 }
 

@@ -2,7 +2,9 @@
 
 use carillon_deliver::dial::TlsRoots;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedKey, IsCa, KeyPair, generate_simple_self_signed,
+};
 use rustls::pki_types::PrivateKeyDer;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,8 +14,21 @@ use tokio_rustls::TlsAcceptor;
 
 /// A TLS receiver for one name that speaks these protocols, and a root that trusts it.
 pub async fn receiver(name: &str, alpn: &[&str]) -> (SocketAddr, TlsRoots) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed([name.to_owned()]).unwrap();
+    let certified = generate_simple_self_signed([name.to_owned()]).unwrap();
+    serve(certified, alpn).await
+}
+
+/// A TLS receiver whose certificate is its own authority's, as `openssl req -x509` makes them.
+pub async fn authority(name: &str) -> (SocketAddr, TlsRoots) {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let signing_key = KeyPair::generate().unwrap();
+    let cert = params.self_signed(&signing_key).unwrap();
+    serve(CertifiedKey { cert, signing_key }, &["http/1.1"]).await
+}
+
+async fn serve(certified: CertifiedKey<KeyPair>, alpn: &[&str]) -> (SocketAddr, TlsRoots) {
+    let CertifiedKey { cert, signing_key } = certified;
     let roots = TlsRoots::none().with_pem(&cert.pem()).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
