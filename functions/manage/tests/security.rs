@@ -328,3 +328,27 @@ async fn a_read_only_key_writes_nothing_by_any_action() {
     }
     assert_eq!(world.store.version_now(), before);
 }
+
+/// Whoever writes a password into an endpoint does not find it again in the refusal, which may be logged.
+#[tokio::test]
+async fn a_password_in_an_endpoint_is_not_repeated() {
+    let world = world(Settings::default());
+    world.act("CreateTopic", &[("TopicName", "t")]).await.data();
+    let answer = world
+        .act(
+            "Subscribe",
+            &[
+                ("TopicName", "t"),
+                ("SubscriptionName", "s"),
+                ("PushType", "http"),
+                ("Endpoint", "ftp://user:hidden@example.com/hook"),
+            ],
+        )
+        .await;
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.body.contains("example.com/hook") && !answer.body.contains("hidden"),
+        "{}",
+        answer.body
+    );
+}

@@ -176,15 +176,20 @@ pub(crate) async fn check_endpoint(
 
 /// The first of the two checks of a push's address.
 pub(crate) fn check_url(service: &Service, field: &str, url: &str) -> Result<(), Refused> {
+    // A password in an error message is a password in a log.
+    let shown = match url.rsplit_once('@') {
+        Some((_, rest)) => format!("...@{rest}"),
+        None => url.to_owned(),
+    };
     if !(url.starts_with("http://") || url.starts_with("https://")) {
         return Err(Refused::argument(
             field,
-            url,
+            &shown,
             "give a URL that begins with http:// or https://",
         ));
     }
     match &service.ports.url_check {
-        Some(check) => check(url).map_err(|reason| Refused::argument(field, url, reason)),
+        Some(check) => check(url).map_err(|reason| Refused::argument(field, &shown, reason)),
         None => Ok(()),
     }
 }
