@@ -6,6 +6,8 @@
 
 mod support;
 
+use carillon_core::ports::{OutgoingMessage, QueueSender as _};
+use carillon_core::topic::QueueName;
 use carillon_manage::Settings;
 use serde::Deserialize;
 use support::world;
@@ -51,4 +53,27 @@ async fn what_clients_send_is_taken_whole_or_refused_in_the_vendor_s_words() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A push may bring a queue what XML cannot carry. The digest is of what the consumer reads, who may compare the two.
+#[tokio::test]
+async fn the_digest_is_of_the_body_as_it_is_read() {
+    let world = world(Settings::default());
+    world.queue("q").await;
+    let queue = QueueName::parse("q").unwrap();
+    let message = OutgoingMessage::new("a\u{1}b\rc".to_owned());
+    world
+        .queues
+        .send(&queue, vec![message])
+        .await
+        .remove(0)
+        .unwrap();
+    let answer = world.http("GET", "/queues/q/messages", &[], "").await;
+    for part in [
+        "<MessageBody>a\u{FFFD}b&#xD;c</MessageBody>",
+        // Of "a\u{FFFD}b\rc".
+        "<MessageBodyMD5>E866372ABA2161A790E9885F965836AF</MessageBodyMD5>",
+    ] {
+        assert!(answer.body.contains(part), "{part}: {}", answer.body);
+    }
 }

@@ -3,7 +3,7 @@
 use super::attributes::number;
 use super::properties;
 use super::read::{self, Element};
-use super::write::Xml;
+use super::write::{Xml, carried};
 use super::{Admitted, Answer, Query};
 use crate::error::Refused;
 use crate::service::Service;
@@ -221,7 +221,8 @@ fn members(xml: &mut Xml, message: &Message) {
         xml.text("ReceiptHandle", &receipt.0);
     }
     xml.text("MessageBody", &message.body);
-    xml.text("MessageBodyMD5", &md5_hex(&message.body));
+    // Of the body as the consumer reads it, so that one who checks is content.
+    xml.text("MessageBodyMD5", &md5_hex(&carried(&message.body)));
     xml.value("EnqueueTime", message.enqueued.as_millis());
     if message.receipt.is_some() {
         xml.value("NextVisibleTime", message.next_visible.as_millis());

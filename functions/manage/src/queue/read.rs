@@ -45,7 +45,7 @@ impl Element {
 }
 
 /// Whether XML 1.0 has no form for this character (XML 1.0, 2.2): a consumer could not be given it back.
-fn is_forbidden(c: char) -> bool {
+pub(super) fn is_forbidden(c: char) -> bool {
     matches!(c, '\u{0}'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
 }
 

@@ -1,6 +1,8 @@
 //! Writing the interface's XML: one document, no white space between elements.
 
 use super::NAMESPACE;
+use super::read::is_forbidden;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// A document being written.
@@ -44,8 +46,17 @@ impl Xml {
     }
 }
 
-/// Escapes so that a reader gets exactly `text` back. XML 1.0 has no form at all for most control characters: those
-/// become U+FFFD, since a document no reader takes would be worse.
+/// `text` as a reader gets it back. XML 1.0 has no form at all for most control characters, which pushes to a queue may
+/// hold: those become U+FFFD, since a document no reader takes would be worse.
+pub(super) fn carried(text: &str) -> Cow<'_, str> {
+    if text.contains(is_forbidden) {
+        text.replace(is_forbidden, "\u{FFFD}").into()
+    } else {
+        text.into()
+    }
+}
+
+/// Escapes so that a reader gets [`carried`]`(text)` back.
 fn escape(text: &str, out: &mut String) {
     // Most bodies need nothing done at all: Base64 is copied whole.
     let special = |c: char| {
@@ -64,8 +75,7 @@ fn escape(text: &str, out: &mut String) {
             '"' => out.push_str("&quot;"),
             // A bare one would be read as a line feed.
             '\r' => out.push_str("&#xD;"),
-            '\t' | '\n' => out.push(c),
-            '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => out.push('\u{FFFD}'),
+            c if is_forbidden(c) => out.push('\u{FFFD}'),
             c => out.push(c),
         }
     }
