@@ -1,11 +1,14 @@
 //! The service clients: one configuration, one connection pool, each client made when first used.
 
+use aws_config::identity::IdentityCache;
+use aws_config::meta::region::ProvideRegion as _;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
+use aws_sdk_sqs::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use carillon_core::ports::StoreError;
@@ -67,14 +70,16 @@ impl<C> fmt::Debug for Lazy<C> {
     }
 }
 
-/// Makes service clients as they are needed, over one configuration and one pool of connections.
+/// Makes service clients as they are needed, over one configuration and one pool of connections. A binary holds the code
+/// of those services alone that it asks for: nothing else names how their clients are made.
 #[derive(Debug)]
 pub struct Clients {
-    dynamodb: Lazy<aws_sdk_dynamodb::Client>,
-    s3: Lazy<aws_sdk_s3::Client>,
-    secrets: Lazy<aws_sdk_secretsmanager::Client>,
-    sns: Lazy<aws_sdk_sns::Client>,
-    sqs: Lazy<aws_sdk_sqs::Client>,
+    config: Arc<SdkConfig>,
+    dynamodb: OnceLock<Lazy<aws_sdk_dynamodb::Client>>,
+    s3: OnceLock<Lazy<aws_sdk_s3::Client>>,
+    secrets: OnceLock<Lazy<aws_sdk_secretsmanager::Client>>,
+    sns: OnceLock<Lazy<aws_sdk_sns::Client>>,
+    sqs: OnceLock<Lazy<aws_sdk_sqs::Client>>,
 }
 
 impl Clients {
@@ -85,12 +90,25 @@ impl Clients {
     }
 
     /// The same for a function, whose region and credentials stand in its environment (Lambda: "Defined runtime
-    /// environment variables"): no other way to find them is made ready.
+    /// environment variables"): no other way to find them is made ready, or is part of its binary. `AWS_ENDPOINT_URL`
+    /// names an emulator that stands in for AWS.
     pub async fn of_function() -> Self {
         let credentials = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
         let region = aws_config::environment::EnvironmentVariableRegionProvider::new();
-        let common = Self::common().credentials_provider(credentials);
-        Self::over(common.region(region).load().await)
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http_client())
+            .retry_config(retries())
+            .timeout_config(timeouts())
+            .identity_cache(IdentityCache::lazy().build())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .region(region.region().await);
+        let emulator = std::env::var("AWS_ENDPOINT_URL").ok();
+        let config = match emulator.filter(|url| !url.is_empty()) {
+            Some(url) => config.endpoint_url(url),
+            None => config,
+        };
+        Self::over(config.build())
     }
 
     /// What [`Clients::connect`] makes clients over.
@@ -112,19 +130,10 @@ impl Clients {
     }
 
     fn common() -> aws_config::ConfigLoader {
-        let http = Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
         aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT)
-                    .operation_attempt_timeout(TRY)
-                    .operation_timeout(REQUEST)
-                    .build(),
-            )
+            .http_client(http_client())
+            .retry_config(retries())
+            .timeout_config(timeouts())
     }
 
     /// Makes a table of the form [`DynamoRules`](crate::DynamoRules) uses. The template makes it otherwise; this is for
@@ -162,45 +171,68 @@ impl Clients {
     /// Clients over a configuration of the caller's: tests give one that talks to a double.
     #[must_use]
     pub fn over(config: SdkConfig) -> Self {
-        let config = Arc::new(config);
         Clients {
-            dynamodb: Lazy::new(&config, aws_sdk_dynamodb::Client::new),
-            s3: Lazy::new(&config, aws_sdk_s3::Client::new),
-            secrets: Lazy::new(&config, aws_sdk_secretsmanager::Client::new),
-            sns: Lazy::new(&config, aws_sdk_sns::Client::new),
-            sqs: Lazy::new(&config, aws_sdk_sqs::Client::new),
+            config: Arc::new(config),
+            dynamodb: OnceLock::new(),
+            s3: OnceLock::new(),
+            secrets: OnceLock::new(),
+            sns: OnceLock::new(),
+            sqs: OnceLock::new(),
         }
     }
 
     /// DynamoDB.
     #[must_use]
     pub fn dynamodb(&self) -> &Lazy<aws_sdk_dynamodb::Client> {
-        &self.dynamodb
+        let make = || Lazy::new(&self.config, aws_sdk_dynamodb::Client::new);
+        self.dynamodb.get_or_init(make)
     }
 
     /// S3.
     #[must_use]
     pub fn s3(&self) -> &Lazy<aws_sdk_s3::Client> {
-        &self.s3
+        let make = || Lazy::new(&self.config, aws_sdk_s3::Client::new);
+        self.s3.get_or_init(make)
     }
 
     /// Secrets Manager.
     #[must_use]
     pub fn secrets(&self) -> &Lazy<aws_sdk_secretsmanager::Client> {
-        &self.secrets
+        let make = || Lazy::new(&self.config, aws_sdk_secretsmanager::Client::new);
+        self.secrets.get_or_init(make)
     }
 
     /// SNS.
     #[must_use]
     pub fn sns(&self) -> &Lazy<aws_sdk_sns::Client> {
-        &self.sns
+        let make = || Lazy::new(&self.config, aws_sdk_sns::Client::new);
+        self.sns.get_or_init(make)
     }
 
     /// SQS.
     #[must_use]
     pub fn sqs(&self) -> &Lazy<aws_sdk_sqs::Client> {
-        &self.sqs
+        let make = || Lazy::new(&self.config, aws_sdk_sqs::Client::new);
+        self.sqs.get_or_init(make)
     }
+}
+
+fn http_client() -> SharedHttpClient {
+    Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(TRIES)
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(TRY)
+        .operation_timeout(REQUEST)
+        .build()
 }
 
 /// An SDK error as one line: code and message of the service where it answered, else what went wrong on the way.
