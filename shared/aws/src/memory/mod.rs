@@ -18,6 +18,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use carillon_core::ports::{Random as _, StoreError};
 use std::time::Duration;
 
+/// Longest time that a batch waits for what is remembered. Ingest goes on without an answer, and of its function's 30 s most
+/// must be left for what it cannot go on without: were these to wait as long as their requests may take, a table that
+/// does not answer would end the function instead, batch after batch, until SQS gives the events up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 /// Most keys of a BatchGetItem (DynamoDB quotas).
 const MAX_READ: usize = 100;
 /// Tries of a request that the table takes only in part, or that another writer was before.

@@ -1,6 +1,6 @@
 //! Histories of objects.
 
-use super::{MAX_READ, TRIES, key, pause, read, text};
+use super::{MAX_READ, PATIENCE, TRIES, key, pause, read, text};
 use crate::Clients;
 use crate::clients::Lazy;
 use crate::store::{Item, explain_dynamo};
@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 /// Writes under way at a time.
 const AT_ONCE: usize = 16;
@@ -55,7 +56,8 @@ impl DynamoSizes {
 #[async_trait::async_trait]
 impl SizeIndex for DynamoSizes {
     async fn observe(&self, writes: Vec<ObjectWrite>) -> Vec<Result<Judged, StoreError>> {
-        let silent = || Err(StoreError("the index gave no answer".to_owned()));
+        let deadline = Instant::now() + PATIENCE;
+        let silent = || Err(StoreError("the index gave no answer in time".to_owned()));
         let mut answers: Vec<Result<Judged, StoreError>> =
             writes.iter().map(|_| silent()).collect();
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
@@ -88,9 +90,12 @@ impl SizeIndex for DynamoSizes {
                 .map(|group| key(&group.pk, "history"))
                 .collect();
             // An old answer does no harm: the write's condition finds it out.
-            let found = match read(&self.0.client, &self.0.table, keys, false).await {
-                Ok(found) => found,
-                Err(error) => {
+            let read = read(&self.0.client, &self.0.table, keys, false);
+            let found = match timeout_at(deadline, read).await {
+                Ok(Ok(found)) => found,
+                // Their answers are that there was none.
+                Err(_) => continue,
+                Ok(Err(error)) => {
                     for (index, _) in these.iter().flat_map(|group| &group.writes) {
                         answers[*index] = Err(error.clone());
                     }
@@ -110,7 +115,8 @@ impl SizeIndex for DynamoSizes {
                 });
             }
         }
-        while let Some(done) = tasks.join_next().await {
+        // What is under way at the end of our patience is let go: its write may still take effect, and says what happened.
+        while let Ok(Some(done)) = timeout_at(deadline, tasks.join_next()).await {
             for (index, answer) in done.unwrap_or_default() {
                 answers[index] = answer;
             }

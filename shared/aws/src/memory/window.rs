@@ -1,6 +1,6 @@
 //! Events accepted lately.
 
-use super::{MAX_READ, TRIES, key, pause, read, text};
+use super::{MAX_READ, PATIENCE, TRIES, key, pause, read, text};
 use crate::Clients;
 use crate::clients::Lazy;
 use crate::store::explain_dynamo;
@@ -46,6 +46,18 @@ fn partition(id: &EventId) -> String {
 #[async_trait::async_trait]
 impl DuplicateWindow for DynamoWindow {
     async fn known(&self, ids: &[EventId], now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        let known = tokio::time::timeout(PATIENCE, self.look_up(ids, now)).await;
+        known.unwrap_or_else(|_| Err(self.failed("the table gave no answer in time")))
+    }
+
+    async fn mark(&self, ids: Vec<EventId>, until: Timestamp) -> Result<(), StoreError> {
+        let marked = tokio::time::timeout(PATIENCE, self.write(ids, until)).await;
+        marked.unwrap_or_else(|_| Err(self.failed("the table gave no answer in time")))
+    }
+}
+
+impl DynamoWindow {
+    async fn look_up(&self, ids: &[EventId], now: Timestamp) -> Result<Vec<bool>, StoreError> {
         let distinct: HashSet<EventId> = ids.iter().copied().collect();
         let distinct: Vec<EventId> = distinct.into_iter().collect();
         let mut standing: HashSet<String> = HashSet::new();
@@ -71,7 +83,7 @@ impl DuplicateWindow for DynamoWindow {
             .collect())
     }
 
-    async fn mark(&self, ids: Vec<EventId>, until: Timestamp) -> Result<(), StoreError> {
+    async fn write(&self, ids: Vec<EventId>, until: Timestamp) -> Result<(), StoreError> {
         // One request names no item twice.
         let ids: HashSet<EventId> = ids.into_iter().collect();
         let ids: Vec<EventId> = ids.into_iter().collect();
