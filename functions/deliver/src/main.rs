@@ -7,101 +7,35 @@ use carillon_aws::{
 };
 use carillon_core::push::guard::AddressGuard;
 use carillon_core::ruleset::SnapshotCache;
-use carillon_deliver::cloud::KeyDocument;
+use carillon_deliver::cloud::{KeyDocument, Shelf};
 use carillon_deliver::dial::{Dialler, DiallerSettings};
-use carillon_deliver::signing::{Signing, SigningSettings};
-use carillon_deliver::{Memory, NoSigner, Ports, Signer, SigningError, handle};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
-
-/// How often the keys are fetched again: a rotation by another process is seen within this time, long before the new key
-/// signs.
-const KEYS_FRESH: Duration = Duration::from_secs(30);
+use carillon_deliver::signing::{SharedKeys, SigningSettings};
+use carillon_deliver::{Memory, NoSigner, Ports, Signer, handle};
+use std::sync::Arc;
 
 /// The keys, and the shelf their certificates are served from. Fetched while the runtime is polled for the first time:
 /// neither waits for the other.
-struct Keys {
-    document: KeyDocument,
-    shelf: CertificateShelf,
-    settings: SigningSettings,
-    opened: OnceCell<Opened>,
-}
-
-struct Opened {
-    signing: Signing,
-    fetched: Mutex<Instant>,
-}
-
-impl Keys {
-    fn new(clients: &Clients, settings: &Settings) -> Self {
-        Keys {
-            document: KeyDocument(Secret::new(clients, &settings.signing_secret)),
-            shelf: CertificateShelf::new(clients, &settings.table),
-            settings: SigningSettings {
-                mns: true,
-                webhooks: true,
-                certificate_base: format!("{}/certs/", settings.certificates_url),
-            },
-            opened: OnceCell::new(),
+fn keys(clients: &Clients, settings: &Settings) -> Option<Arc<SharedKeys>> {
+    if settings.signing_secret.is_empty() {
+        return None;
+    }
+    let keys = Arc::new(SharedKeys::new(
+        Arc::new(KeyDocument(Secret::new(clients, &settings.signing_secret))),
+        Arc::new(Shelf(CertificateShelf::new(clients, &settings.table))),
+        Arc::new(SystemClock),
+        SigningSettings {
+            mns: true,
+            webhooks: true,
+            certificate_base: format!("{}/certs/", settings.certificates_url),
+        },
+    ));
+    let opening = keys.clone();
+    tokio::spawn(async move {
+        if let Err(error) = opening.open().await {
+            tracing::error!(%error, "the signing keys could not be fetched; the first push tries again");
         }
-    }
-
-    /// The keys; a failure is tried again with the next push.
-    async fn opened(&self) -> Result<&Opened, Error> {
-        let open = || async {
-            let signing =
-                Signing::open(&self.document, Arc::new(SystemClock), self.settings.clone()).await?;
-            self.show(&signing).await?;
-            let fetched = Mutex::new(Instant::now());
-            Ok::<_, Error>(Opened { signing, fetched })
-        };
-        self.opened.get_or_try_init(open).await
-    }
-
-    /// Puts the certificates where receivers find them, before any push names them.
-    async fn show(&self, signing: &Signing) -> Result<(), Error> {
-        for (file, pem) in signing.certificates() {
-            self.shelf.put(&file, &pem).await?;
-        }
-        Ok(())
-    }
-
-    async fn keep_fresh(&self) {
-        let Some(opened) = self.opened.get() else {
-            return;
-        };
-        {
-            let mut fetched = opened
-                .fetched
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if fetched.elapsed() < KEYS_FRESH {
-                return;
-            }
-            *fetched = Instant::now();
-        }
-        let fresh = async {
-            opened.signing.reload(&self.document).await?;
-            self.show(&opened.signing).await
-        };
-        if let Err(error) = fresh.await {
-            tracing::warn!(%error, "the signing keys could not be fetched again; the ones at hand go on signing");
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl Signer for Keys {
-    async fn sign(
-        &self,
-        what: carillon_deliver::ToSign<'_>,
-        headers: &mut carillon_core::push::headers::Headers,
-    ) -> Result<(), SigningError> {
-        let opened = self.opened().await;
-        let opened = opened.map_err(|error| SigningError(error.to_string()))?;
-        opened.signing.sign(what, headers).await
-    }
+    });
+    Some(keys)
 }
 
 // What is loaded at the start has one thread, and the connection to the runtime API another: reading the certificates of all
@@ -111,15 +45,7 @@ async fn main() -> Result<(), Error> {
     start_log();
     let settings = Settings::from_environment()?;
     let clients = Clients::of_function().await;
-    let keys =
-        (!settings.signing_secret.is_empty()).then(|| Arc::new(Keys::new(&clients, &settings)));
-    if let Some(keys) = keys.clone() {
-        tokio::spawn(async move {
-            if let Err(error) = keys.opened().await {
-                tracing::error!(%error, "the signing keys could not be fetched; the first push tries again");
-            }
-        });
-    }
+    let keys = keys(&clients, &settings);
     let signer: Arc<dyn Signer> = match &keys {
         Some(keys) => keys.clone(),
         None => Arc::new(NoSigner),

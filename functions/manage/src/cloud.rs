@@ -8,27 +8,13 @@ use carillon_aws::{
     CertificateShelf, Clients, DynamoDeadLetters, DynamoMarks, DynamoRules, EventBucket, Queues,
     Secret, Settings, SnsPublisher, StageQueues, SystemClock, SystemRandom,
 };
-use carillon_core::ports::{SigningKeys, StageSender, StoreError};
+use carillon_core::ports::{SigningKeys, StageSender};
 use carillon_core::push::guard::{AddressGuard, PushUrl};
 use carillon_core::ruleset::SnapshotCache;
-use carillon_deliver::cloud::KeyDocument;
-use carillon_deliver::signing::{CertificatePlace, KeyRing, Signing, SigningSettings};
+use carillon_deliver::cloud::{KeyDocument, Shelf};
+use carillon_deliver::signing::{KeyRing, Signing, SigningSettings};
 use carillon_ingest::DirectPublish;
 use std::sync::Arc;
-
-/// The shelf that the world's function serves from.
-struct Shelf(CertificateShelf);
-
-#[async_trait::async_trait]
-impl CertificatePlace for Shelf {
-    async fn put(&self, file: &str, pem: &str) -> Result<(), StoreError> {
-        self.0.put(file, pem).await
-    }
-
-    async fn remove(&self, file: &str) -> Result<(), StoreError> {
-        self.0.remove(file).await
-    }
-}
 
 /// The control plane of a stack, answering requests to `host`, sending through `stages`.
 ///

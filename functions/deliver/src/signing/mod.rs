@@ -34,11 +34,13 @@
 mod document;
 mod file;
 mod rsa;
+mod shared;
 mod turnover;
 mod webhooks;
 
 pub use document::{KeyDocument, MnsKey, UnreadableKeys};
 pub use file::FileKeyStore;
+pub use shared::SharedKeys;
 pub use turnover::{CertificatePlace, KeyRing};
 
 use crate::signer::{Signer, SigningError, ToSign};
