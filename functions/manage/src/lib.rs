@@ -42,6 +42,7 @@ mod actions;
 mod auth;
 #[cfg(feature = "aws")]
 pub mod cloud;
+mod door;
 mod error;
 mod events;
 mod gate;
@@ -56,6 +57,7 @@ mod service;
 mod throttle;
 
 pub use carillon_core::ruleset::Overlap;
+pub use door::{AccessKeyDocument, Door, DoorError};
 pub use error::Refused;
 pub use rpc::ACTIONS;
 pub use service::{
