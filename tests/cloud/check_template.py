@@ -113,6 +113,18 @@ def check(template):
                     for resource in listed(statement["Resource"]):
                         if resource == "*" and ("*", action) not in WILDCARDS:
                             yield f"{name}: {action} on every resource, and no reason for it is given here"
+    for name, role in of_type("AWS::IAM::Role").items():
+        every = [s for policy in role.get("Policies", []) for s in plain(policy["PolicyDocument"]["Statement"])]
+        does = lambda action, effect="Allow": [s for s in every if action in listed(s["Action"]) and s["Effect"] == effect]  # noqa: E731
+        lists = [s["Resource"] for s in does("s3:ListBucket") if "Condition" not in s]
+        for bucket in of_type("AWS::S3::Bucket"):
+            reads = any(f"${{{bucket}.Arn}}" in str(s["Resource"]) for s in does("s3:GetObject"))
+            if reads and {"Fn::GetAtt": [bucket, "Arn"]} not in lists:
+                yield f"{name}: may read {bucket} and not list all of it, so what is gone looks forbidden to it"
+        if does("sqs:DeleteQueue"):
+            kept = {s["Fn::GetAtt"][0] for deny in does("sqs:DeleteQueue", "Deny") for s in listed(deny["Resource"])}
+            for queue in sorted(set(queues) - kept):
+                yield f"{name}: may unmake {queue} where QueuePrefix covers it"
     for name, permission in of_type("AWS::Lambda::Permission").items():
         if permission["Principal"] == "*" and name not in PUBLIC:
             yield f"{name}: open to everybody, and no reason for it is given here"
@@ -167,6 +179,12 @@ def statements(resources, function):
         yield from plain(policy["PolicyDocument"]["Statement"])
 
 
+def only(resources, role, sid):
+    """The statement of this name."""
+    every = resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    return next(s for s in plain(every) if s.get("Sid") == sid)
+
+
 # Each breaks the template in one place; the check must then say so. A check that cannot fail proves nothing.
 BREAKS = {
     "visibility": lambda r: r["MatchQueue"]["Properties"].update(VisibilityTimeout=179),
@@ -186,6 +204,8 @@ BREAKS = {
     "EventBucket: no policy": lambda r: r.pop("EventBucketPolicy"),
     "stay for ever": lambda r: r["EventBucket"]["Properties"].pop("LifecycleConfiguration"),
     "without end": lambda r: r["Trail"]["Properties"]["AdvancedEventSelectors"][0]["FieldSelectors"].pop(),
+    "looks forbidden": lambda r: only(r, "ManageRole", "ListEvents").update(Condition={"StringEquals": {"s3:prefix": "events/"}}),
+    "may unmake": lambda r: only(r, "ManageRole", "LeaveTheStagesAlone")["Resource"].pop(),
     "no alarm on Approximate": lambda r: r.pop("MatchFailedAlarm"),
     "no alarm on Throttles": lambda r: r.pop("CertificatesThrottlesAlarm"),
 }
