@@ -3,6 +3,7 @@
 //! | pk | sk | further attributes |
 //! |---|---|---|
 //! | `dead#<0-f>` | `<time>-<hash>`, which is the id | `doc`: the letter as JSON; `expires`: the table's time to live |
+//! | `dead#<id>` | `0000`, `0001` ... | `doc`: the letter piece by piece, where it is larger than an item; the item above then says `pieces` |
 //!
 //! They lie in the table and not in a queue of SQS, since an operator looks, filters and picks: a queue can do none of
 //! these, and hides what was looked at. What Lambda itself gave up on (a function that crashes on a record again and
@@ -29,7 +30,8 @@ use tokio::task::JoinSet;
 const SHARDS: &str = "0123456789abcdef";
 /// Most items of a BatchWriteItem (DynamoDB quotas).
 const MAX_BATCH: usize = 25;
-/// Most bytes of one letter: DynamoDB takes items of 400 KB.
+/// Most bytes of a letter in one item: DynamoDB takes items of 400 KB. A record of a megabyte, which SQS takes, is kept in
+/// pieces: were it refused here, the letters beside it would be too.
 const MAX_BYTES: usize = 380 * 1024;
 /// How often letters that DynamoDB did not take are sent again.
 const TRIES: u32 = 6;
@@ -66,22 +68,35 @@ impl DynamoDeadLetters {
         }
     }
 
-    fn item(&self, letter: &DeadLetter) -> Result<Item, StoreError> {
+    /// A letter as items: the pieces first, where it needs any, so that no list shows a letter that is not whole.
+    fn items(&self, letter: &DeadLetter) -> Vec<Item> {
         let doc = serde_json::to_string(letter).expect("a dead letter has only string keys");
-        if doc.len() > MAX_BYTES {
-            return Err(self.failed(
-                "keeping a dead letter",
-                &format!("it takes {} bytes, the limit is {MAX_BYTES}", doc.len()),
-            ));
-        }
         let id = id_of(letter, &doc);
         let expires = SystemClock.now().plus(self.keep).as_millis() / 1000;
-        Ok(Item::from([
-            ("pk".to_owned(), AttributeValue::S(partition(shard_of(&id)))),
-            ("sk".to_owned(), AttributeValue::S(id)),
-            ("doc".to_owned(), AttributeValue::S(doc)),
-            ("expires".to_owned(), AttributeValue::N(expires.to_string())),
-        ]))
+        let item = |pk: String, sk: String| {
+            Item::from([
+                ("pk".to_owned(), AttributeValue::S(pk)),
+                ("sk".to_owned(), AttributeValue::S(sk)),
+                ("expires".to_owned(), AttributeValue::N(expires.to_string())),
+            ])
+        };
+        let mut head = item(partition(shard_of(&id)), id.clone());
+        if doc.len() <= MAX_BYTES {
+            head.insert("doc".to_owned(), AttributeValue::S(doc));
+            return vec![head];
+        }
+        let mut items: Vec<Item> = pieces(&doc, MAX_BYTES)
+            .enumerate()
+            .map(|(index, piece)| {
+                let mut held = item(pieces_of(&id), format!("{index:04}"));
+                held.insert("doc".to_owned(), AttributeValue::S(piece.to_owned()));
+                held
+            })
+            .collect();
+        let count = AttributeValue::N(items.len().to_string());
+        head.insert("pieces".to_owned(), count);
+        items.push(head);
+        items
     }
 
     async fn write(&self, mut requests: Vec<WriteRequest>, doing: &str) -> Result<(), StoreError> {
@@ -127,21 +142,75 @@ impl DynamoDeadLetters {
             .send()
             .await
             .map_err(|error| self.failed("listing dead letters", &explain_dynamo(&error)))?;
-        answer
-            .items
-            .unwrap_or_default()
-            .iter()
-            .filter(|item| text(item, "sk") != below)
-            .map(|item| self.read(item))
-            .collect()
+        let mut letters = Vec::new();
+        for item in answer.items.unwrap_or_default() {
+            if text(&item, "sk") != below {
+                letters.push(self.read(&item).await?);
+            }
+        }
+        Ok(letters)
     }
 
-    fn read(&self, item: &Item) -> Result<KeptDeadLetter, StoreError> {
+    async fn read(&self, item: &Item) -> Result<KeptDeadLetter, StoreError> {
         let id = text(item, "sk").to_owned();
-        let letter = serde_json::from_str(text(item, "doc")).map_err(|error| {
+        let whole;
+        let doc = match item.get("pieces") {
+            None => text(item, "doc"),
+            Some(_) => {
+                whole = self.whole(&id).await?;
+                &whole
+            }
+        };
+        let letter = serde_json::from_str(doc).map_err(|error| {
             self.failed(&format!("reading dead letter {id:?}"), &error.to_string())
         })?;
         Ok(KeptDeadLetter { id, letter })
+    }
+
+    /// The text of a letter that is kept in pieces.
+    async fn whole(&self, id: &str) -> Result<String, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pieces_of(id)))
+            .into_paginator()
+            .send();
+        let mut doc = String::new();
+        while let Some(page) = pages.next().await {
+            let page = page
+                .map_err(|error| self.failed("reading a dead letter", &explain_dynamo(&error)))?;
+            for item in page.items.unwrap_or_default() {
+                doc.push_str(text(&item, "doc"));
+            }
+        }
+        Ok(doc)
+    }
+
+    /// Deletes a letter; whether there was one. What is left of its pieces after a failure goes when its time is over.
+    async fn delete_one(&self, id: &str) -> Result<bool, StoreError> {
+        let delete = |pk: String, sk: String| {
+            self.client
+                .delete_item()
+                .table_name(&self.table)
+                .key("pk", AttributeValue::S(pk))
+                .key("sk", AttributeValue::S(sk))
+        };
+        let failed = |why: &str| self.failed("deleting a dead letter", why);
+        let answer = delete(partition(shard_of(id)), id.to_owned())
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
+            .send()
+            .await
+            .map_err(|error| failed(&explain_dynamo(&error)))?;
+        let held = answer.attributes.unwrap_or_default();
+        let pieces = held.get("pieces").and_then(|count| count.as_n().ok());
+        let pieces: usize = pieces.and_then(|count| count.parse().ok()).unwrap_or(0);
+        for index in 0..pieces {
+            let sent = delete(pieces_of(id), format!("{index:04}")).send().await;
+            sent.map_err(|error| failed(&explain_dynamo(&error)))?;
+        }
+        Ok(!held.is_empty())
     }
 
     fn failed(&self, doing: &str, why: &str) -> StoreError {
@@ -186,6 +255,20 @@ fn partition(shard: char) -> String {
     format!("dead#{shard}")
 }
 
+/// The partition of a letter's pieces.
+fn pieces_of(id: &str) -> String {
+    format!("dead#{id}")
+}
+
+/// A text in pieces of at most `most` bytes, cut between characters.
+fn pieces(mut text: &str, most: usize) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (piece, rest) = text.split_at(text.floor_char_boundary(most));
+        text = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 fn selected(selection: &Selection, letter: &DeadLetter) -> bool {
     fn fits<T: PartialEq>(wanted: &Option<T>, held: Option<&T>) -> bool {
         wanted.as_ref().is_none_or(|wanted| held == Some(wanted))
@@ -212,13 +295,13 @@ fn selected(selection: &Selection, letter: &DeadLetter) -> bool {
 #[async_trait::async_trait]
 impl DeadLetterStore for DynamoDeadLetters {
     async fn put(&self, letters: Vec<DeadLetter>) -> Result<(), StoreError> {
-        let mut items = letters
-            .iter()
-            .map(|letter| self.item(letter))
-            .collect::<Result<Vec<Item>, _>>()?;
-        // One request names no item twice.
-        items.sort_by(|a, b| text(a, "sk").cmp(text(b, "sk")));
-        items.dedup_by(|a, b| text(a, "sk") == text(b, "sk"));
+        // One request names no item twice: the same letter twice is one.
+        let mut all: Vec<Vec<Item>> = letters.iter().map(|letter| self.items(letter)).collect();
+        let id = |items: &Vec<Item>| items.last().map(|item| text(item, "sk").to_owned());
+        all.sort_by_cached_key(id);
+        all.dedup_by_key(|items| id(items));
+        let count = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let items: Vec<Item> = all.into_iter().flatten().collect();
         for chunk in items.chunks(MAX_BATCH) {
             let requests = chunk.iter().map(|item| {
                 let put = PutRequest::builder()
@@ -230,7 +313,6 @@ impl DeadLetterStore for DynamoDeadLetters {
             self.write(requests.collect(), "keeping dead letters")
                 .await?;
         }
-        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
         crate::metrics::emit(&crate::metrics::line(
             SystemClock.now(),
             &[&[]],
@@ -349,7 +431,10 @@ impl DeadLetterAdmin for DynamoDeadLetters {
             .send()
             .await
             .map_err(|error| self.failed("reading a dead letter", &explain_dynamo(&error)))?;
-        answer.item.map(|item| self.read(&item)).transpose()
+        match answer.item {
+            None => Ok(None),
+            Some(item) => self.read(&item).await.map(Some),
+        }
     }
 
     async fn delete(&self, ids: &[String]) -> Result<usize, StoreError> {
@@ -361,21 +446,7 @@ impl DeadLetterAdmin for DynamoDeadLetters {
                 && let Some(id) = waiting.next()
             {
                 let store = self.clone();
-                deletes.spawn(async move {
-                    store
-                        .client
-                        .delete_item()
-                        .table_name(&store.table)
-                        .key("pk", AttributeValue::S(partition(shard_of(&id))))
-                        .key("sk", AttributeValue::S(id))
-                        .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
-                        .send()
-                        .await
-                        .map(|answer| answer.attributes.is_some_and(|held| !held.is_empty()))
-                        .map_err(|error| {
-                            store.failed("deleting a dead letter", &explain_dynamo(&error))
-                        })
-                });
+                deletes.spawn(async move { store.delete_one(&id).await });
             }
             match deletes.join_next().await {
                 None => return Ok(gone),
@@ -498,6 +569,18 @@ mod tests {
         assert!(is_id(&one) && is_id(&id(99_999_999_999_999, "b")));
         for other in ["", "-", &one[1..], &one[..30], &format!("{one}0")] {
             assert!(!is_id(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_are_cut_between_characters_and_make_the_whole() {
+        for (whole, most) in [("", 4), ("abcd", 4), ("abcde", 4), ("日本語日本語", 4)] {
+            let cut: Vec<&str> = pieces(whole, most).collect();
+            assert_eq!(cut.concat(), whole);
+            assert!(
+                cut.iter()
+                    .all(|piece| !piece.is_empty() && piece.len() <= most)
+            );
         }
     }
 

@@ -163,6 +163,10 @@ fn dynamodb(items: &mut Items, target: &str, body: &Value) -> (u16, Value) {
             items.insert(key(&body["Item"]), body["Item"].clone());
             (200, json!({}))
         }
+        "DeleteItem" => match items.remove(&key(&body["Key"])) {
+            Some(item) if body["ReturnValues"] == "ALL_OLD" => (200, json!({ "Attributes": item })),
+            _ => (200, json!({})),
+        },
         "Query" => {
             let pk = body["ExpressionAttributeValues"][":pk"]["S"]
                 .as_str()
