@@ -149,7 +149,12 @@ def check(template):
     for name in of_type("AWS::S3::Bucket"):
         if not all(name in but for but in told):
             yield f"{name}: the trail tells of what Carillon itself writes there, without end"
+    writes = [listed(s["Resource"]) for r in of_type("AWS::IAM::Role").values() for policy in r.get("Policies", [])
+              for s in plain(policy["PolicyDocument"]["Statement"]) if "logs:CreateLogStream" in listed(s["Action"])]
     for name, group in of_type("AWS::Logs::LogGroup").items():
+        # CloudFormation's ARN of a group ends in `:*` already; with another, the group itself is not covered.
+        if [{"Fn::GetAtt": [name, "Arn"]}] not in writes:
+            yield f"{name}: no role may write to exactly this group"
         if "RetentionInDays" not in group:
             yield f"{name}: logs are kept for ever"
     watched = {tuple(d["Value"].get("Fn::GetAtt", [d["Value"].get("Ref")])[:1]) + (a["MetricName"],)
@@ -204,6 +209,7 @@ BREAKS = {
     "EventBucket: no policy": lambda r: r.pop("EventBucketPolicy"),
     "stay for ever": lambda r: r["EventBucket"]["Properties"].pop("LifecycleConfiguration"),
     "without end": lambda r: r["Trail"]["Properties"]["AdvancedEventSelectors"][0]["FieldSelectors"].pop(),
+    "exactly this group": lambda r: only(r, "MatchRole", "Log").update(Resource={"Fn::Sub": "${MatchLog.Arn}:*"}),
     "looks forbidden": lambda r: only(r, "ManageRole", "ListEvents").update(Condition={"StringEquals": {"s3:prefix": "events/"}}),
     "may unmake": lambda r: only(r, "ManageRole", "LeaveTheStagesAlone")["Resource"].pop(),
     "no alarm on Approximate": lambda r: r.pop("MatchFailedAlarm"),
