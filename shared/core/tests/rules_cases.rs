@@ -126,6 +126,57 @@ fn a_hundred_faults_are_a_hundred_faults() {
     assert!(report.errors.iter().all(|fault| !fault.message.is_empty()));
 }
 
+/// A plain JSON reader takes the last of two members and says nothing; here it would lose what somebody wrote.
+#[test]
+fn members_that_stand_twice() {
+    let told = |changed: &str| {
+        let rule = r#"{"ProductName": "oss", "RuleName": "a", "EventTypes": ["ObjectCreated:*"],
+            "MatchRules": [[{"Prefix": "a/"}]], "Endpoint": {"EndpointType": "queue", "EndpointValue": "q"}"#;
+        let sound = rule.replace(r#""a""#, r#""b""#).replace("a/", "b/");
+        let text = match changed.split_once(" for ") {
+            Some((new, old)) => rule.replace(old, new),
+            None => format!("{rule}, {changed}"),
+        };
+        let read = RuleFile::read(
+            format!("[{text}}}, {sound}}}]").as_bytes(),
+            &Limits::default(),
+        )
+        .unwrap();
+        let faults: Vec<_> = read
+            .faults
+            .iter()
+            .map(|fault| {
+                assert_eq!(fault.rule, "a", "{changed}");
+                assert!(fault.message.contains("more than once"), "{fault}");
+                (fault.field.clone(), fault.value.clone())
+            })
+            .collect();
+        // The other rule of the file is none the worse for it.
+        let kept: Vec<&str> = read.rules.iter().map(|rule| rule.name.as_str()).collect();
+        assert_eq!(kept.contains(&"a"), faults.is_empty(), "{changed}");
+        assert!(kept.contains(&"b"), "{changed}");
+        faults
+    };
+    let fault = |field: &str, value: &str| vec![(field.to_owned(), value.to_owned())];
+    let more = r#""MatchRules": [[{"Prefix": "c/"}]]"#;
+    assert_eq!(told(more), fault("MatchRules", r#"[[{"Prefix":"c/"}]]"#));
+    assert_eq!(
+        told(r#"{"Prefix": "a/", "Prefix": "c/"} for {"Prefix": "a/"}"#),
+        fault("MatchRules[0][0].Prefix", r#""c/""#)
+    );
+    assert_eq!(
+        told(r#""EndpointValue": "q", "EndpointValue": "r" for "EndpointValue": "q""#),
+        fault("Endpoint.EndpointValue", r#""r""#)
+    );
+    assert_eq!(
+        told(r#""Enabled": true, "Enabled": false"#),
+        fault("Enabled", "false")
+    );
+    // Remarks may stand as often as one likes, and so may members of what is only a remark.
+    assert_eq!(told(r#""//": "one", "//": "two""#), []);
+    assert_eq!(told(r#""note": {"Name": 1, "Name": 2}"#), []);
+}
+
 #[test]
 fn files_that_are_none() {
     for (text, want) in [

@@ -138,6 +138,17 @@ fn hints_for_misspelt_types() {
             Some("did you mean ObjectCreated:CompleteMultipartUpload?"),
         ),
         ("oss", "Object", Some(none)),
+        // The tutorial of seed 000 (3.2) names its types so.
+        (
+            "oss",
+            "PutObject",
+            Some("did you mean ObjectCreated:PutObject?"),
+        ),
+        (
+            "oss",
+            "postobject",
+            Some("did you mean ObjectCreated:PostObject?"),
+        ),
         ("oss", "BucketQueried:Anything", None),
         ("oss", "BucketQueried:Any:Thing", None),
         ("oss", "BucketQueried:Any:*", None),

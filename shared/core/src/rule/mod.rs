@@ -1,5 +1,6 @@
 //! A rule: event types x resource patterns -> endpoints.
 
+mod document;
 mod endpoint;
 mod event_types;
 mod limits;

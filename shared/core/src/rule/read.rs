@@ -1,5 +1,6 @@
 //! Reading rules that people wrote: as much as can be read is, and everything wrong is named.
 
+use super::document::{self, Element};
 use super::spec::read_bool;
 use super::{EndpointSpec, Fault, Limits, MatchRuleSpec, Rule, RuleSpec};
 use serde_json::Value;
@@ -35,11 +36,9 @@ impl RuleFile {
     pub fn read(text: &[u8], limits: &Limits) -> Result<RuleFile, Unusable> {
         // Editors of some systems begin a file with this mark.
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
-        let value: Value =
-            serde_json::from_slice(text).map_err(|error| Unusable::NotJson(error.to_string()))?;
-        let Value::Array(elements) = value else {
-            return Err(Unusable::NotArray(kind(&value)));
-        };
+        let elements = document::read(text)
+            .map_err(|error| Unusable::NotJson(error.to_string()))?
+            .map_err(|value| Unusable::NotArray(kind(&value)))?;
 
         let mut file = RuleFile::default();
         let mut seen: HashMap<(String, String), usize, foldhash::fast::FixedState> =
@@ -47,7 +46,11 @@ impl RuleFile {
         let mut per_product: HashMap<String, usize, foldhash::fast::FixedState> =
             HashMap::default();
         for (index, element) in elements.iter().enumerate() {
-            let reading = Reading::of(element, &format!("[{index}]"));
+            let Element { value, repeated } = element;
+            let mut reading = Reading::of(value, &format!("[{index}]"));
+            for (field, value) in repeated {
+                reading.repeated(field, value);
+            }
             file.warnings.extend(reading.warnings);
             let label = reading.label;
             let spec = reading.spec;
@@ -100,6 +103,23 @@ impl RuleFile {
         Ok(file)
     }
 }
+
+/// Every member of a rule that has an effect.
+const KNOWN: [&str; 13] = [
+    "ProductName",
+    "RuleName",
+    "EventTypes",
+    "MatchRules",
+    "Endpoint",
+    "Endpoints",
+    "Enabled",
+    "MatchState",
+    "Name",
+    "Prefix",
+    "Suffix",
+    "EndpointType",
+    "EndpointValue",
+];
 
 /// Whether the fault only tells again of a member that could not be read in the first place: such a member is read as
 /// if it were empty.
@@ -191,6 +211,20 @@ impl Reading {
         let message = format!("{message}, have {}", kind(value));
         self.faults
             .push(Fault::new(&self.label, field, &value.to_string(), message));
+    }
+
+    /// A member that stands a further time. Of those that are not known it does not matter: people keep remarks in them.
+    fn repeated(&mut self, field: &str, value: &Value) {
+        let names = || {
+            field
+                .split('.')
+                .map(|name| name.split('[').next().unwrap_or_default())
+        };
+        if names().all(|name| KNOWN.contains(&name)) {
+            let message = "this member stands more than once in one object, and only one could hold: keep one of them";
+            self.faults
+                .push(Fault::new(&self.label, field, &value.to_string(), message));
+        }
     }
 
     fn unknown(&mut self, field: &str, value: &Value, known: &str) {

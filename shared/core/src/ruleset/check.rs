@@ -272,7 +272,7 @@ fn emits(emitted: &[&str], pattern: &EventTypePattern) -> bool {
 }
 
 /// An emitted name or group that differs in at most two letters, or else the first that goes on where the text ends (as
-/// S3's `ObjectCreated:Put` does).
+/// S3's `ObjectCreated:Put` does), or else the name whose class was left out (seed 000, 3.2, writes `PutObject`).
 fn nearest(text: &str, emitted: &[&str]) -> Option<String> {
     let mut known: Vec<String> = emitted.iter().map(|name| (*name).to_owned()).collect();
     known.extend(
@@ -291,6 +291,16 @@ fn nearest(text: &str, emitted: &[&str]) -> Option<String> {
         .min()
         .map(|(_, name)| name)
         .or(longer)
+        .or_else(|| {
+            let without_class = |name: &&&str| {
+                name.split_once(':')
+                    .is_some_and(|(_, name)| name.eq_ignore_ascii_case(text))
+            };
+            emitted
+                .iter()
+                .find(without_class)
+                .map(|name| (*name).to_owned())
+        })
 }
 
 /// How many letters must be put in, taken out or changed, case not counted.
