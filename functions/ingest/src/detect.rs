@@ -54,6 +54,8 @@ struct Shape<'a> {
     job_id: Option<&'a RawValue>,
     #[serde(borrow, rename = "eventSource")]
     event_source: Option<&'a RawValue>,
+    #[serde(borrow)]
+    s3: Option<&'a RawValue>,
 }
 
 /// What an object is, by its members. The order is that of the tests: the surest signs first.
@@ -72,6 +74,7 @@ enum Is<'a> {
     OssEvents(&'a RawValue),
     OssEvent,
     Job,
+    S3Record,
     CloudTrail,
     Unknown,
 }
@@ -108,6 +111,8 @@ impl<'a> Shape<'a> {
             Is::OssEvent
         } else if self.job_id.is_some() {
             Is::Job
+        } else if self.s3.is_some() && self.event_name.is_some() {
+            Is::S3Record
         } else if self.event_source.is_some() && self.event_name.is_some() {
             Is::CloudTrail
         } else {
@@ -183,6 +188,11 @@ impl Decoder<'_> {
             Is::Job => {
                 let verdict = vision::decode(text, self);
                 self.take(SourceKind::Job, verdict, || text.to_owned());
+            }
+            // One of `Records`, taken out: pipes and functions between pass them on so.
+            Is::S3Record => {
+                let verdict = s3_native::decode(text, "", self);
+                self.take(SourceKind::S3, verdict, || text.to_owned());
             }
             Is::CloudTrail => {
                 let verdict = cloudtrail::decode(text, "", self);

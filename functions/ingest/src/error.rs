@@ -153,7 +153,26 @@ impl DecodeError {
         };
         // serde says `invalid type: integer `5`, expected a string at line 1 column 20`.
         let reason = reason.split(" at line ").next().unwrap_or_default();
+        if let Some(member) = reason
+            .strip_prefix("duplicate field `")
+            .and_then(|rest| rest.strip_suffix('`'))
+        {
+            let field = match field.as_str() {
+                "" | "." => member.to_owned(),
+                field => format!("{field}.{member}"),
+            };
+            return DecodeError::Field {
+                source_kind,
+                field,
+                problem: "stands more than once in one object".into(),
+                want: "it once".into(),
+            };
+        }
         let (problem, want) = match reason.split_once(", expected ") {
+            // The name that the reader's code has for an object is nothing to the publisher.
+            Some((problem, want)) if want.starts_with("struct ") => {
+                (shorten(problem, 128), "an object".to_owned())
+            }
             Some((problem, want)) => (shorten(problem, 128), want.to_owned()),
             None => (
                 shorten(reason, 128),

@@ -122,6 +122,31 @@ fn errors_say_what_where_and_what_to_do() {
     }
 }
 
+/// Pipes and functions that stand between pass on one record of `Records`, without its frame, or several in an array.
+#[test]
+fn a_record_without_its_frame_is_read_as_in_it() {
+    let record = |key: &str| {
+        json!({"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "awsRegion": "r",
+            "eventTime": "2026-11-20T08:00:00Z", "s3": {"bucket": {"name": "b"}, "object": {"key": key, "size": 1}}})
+    };
+    let read = |body: serde_json::Value| {
+        decode(
+            body.to_string().as_bytes(),
+            &Hint::default(),
+            &Settings::default(),
+        )
+        .unwrap()
+    };
+    let framed = read(json!({"Records": [record("a+b")]}));
+    assert_eq!(framed.events[0].resource, "b/a b");
+    assert_eq!(read(record("a+b")), framed);
+    let two = json!({"Records": [record("a+b"), record("c")]});
+    assert_eq!(
+        read(json!([record("a+b"), record("c")])).events,
+        read(two).events
+    );
+}
+
 /// Sources write numbers as texts and texts as numbers.
 #[test]
 fn spellings_that_vary_are_read() {

@@ -99,6 +99,14 @@ pub(crate) fn decode(
     let bucket = oss
         .and_then(|oss| oss.bucket.as_ref())
         .map_or("", |bucket| bucket.name.as_str());
+    // Without it no rule but the widest covers the event: a misspelt member, which its publisher wants to hear of.
+    if bucket.is_empty() && event_type.as_str().starts_with("Object") {
+        return Err(DecodeError::missing(
+            KIND,
+            field("oss.bucket.name"),
+            "the bucket's name",
+        ));
+    }
     let key = oss
         .and_then(|oss| oss.object.as_ref())
         .map(|object| object.key.as_str());

@@ -151,13 +151,17 @@ impl Record<'_> {
         is_s3_source(self.event_source.as_str())
     }
 
-    /// `place` names the record in errors (`Records[0]`); the fast road leaves it out, since it reports none.
+    /// `place` names the record in errors (`Records[0]`); empty for a record by itself, and on the fast road, which
+    /// reports none.
     pub(crate) fn decode(
         &self,
         place: &str,
         decoder: &Decoder<'_>,
     ) -> Result<Verdict, DecodeError> {
-        let field = |name: &str| format!("{place}.{name}");
+        let field = |name: &str| match place {
+            "" => name.to_owned(),
+            place => format!("{place}.{name}"),
+        };
         if let Some(version) = self.event_version.known()
             && version.split('.').next() != Some("2")
         {
