@@ -190,6 +190,7 @@ impl Client {
         }
         Ok(Published {
             accepted: json["accepted"].as_u64().unwrap_or(0),
+            ignored: answer.header("x-carillon-ignored"),
             status: answer.header("x-oss-process-status"),
         })
     }
@@ -239,6 +240,8 @@ impl Client {
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) accepted: u64,
+    /// Why records that were understood gave no event.
+    pub(crate) ignored: Option<String>,
     pub(crate) status: Option<String>,
 }
 

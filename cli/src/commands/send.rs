@@ -14,7 +14,8 @@ use std::path::PathBuf;
 pub(crate) struct SendArgs {
     #[command(flatten)]
     service: ServiceArgs,
-    /// File that holds the body, or - for standard input; several are sent one after another.
+    /// File that holds the body, or - for standard input; several are sent one after another, and one that is refused
+    /// keeps none of the others back.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Each line of the files is a body of its own.
@@ -45,13 +46,23 @@ impl SendArgs {
         if self.lines {
             return self.send_lines(&client, &headers);
         }
+        let mut refused = 0_u64;
         for path in &self.files {
-            let published = client.publish(read_input(path)?, &headers)?;
+            let published = match client.publish(read_input(path)?, &headers) {
+                Ok(published) => published,
+                Err(Failure::Refused(why)) if self.files.len() > 1 => {
+                    refused += 1;
+                    complain!("{}: {why}", path.display());
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
             let status = published.status.as_deref().and_then(status);
             if self.service.json {
                 print_json(&json!({
                     "file": path.display().to_string(),
                     "accepted": published.accepted,
+                    "ignored": published.ignored,
                     "status": status,
                 }));
                 continue;
@@ -66,9 +77,18 @@ impl SendArgs {
                 published.accepted,
                 path.display()
             );
+            if let Some(why) = &published.ignored {
+                say!("{DIM}nothing to tell: {why}{DIM:#}");
+            }
             if let Some(status) = status {
                 say!("{DIM}x-oss-process-status: {status}{DIM:#}");
             }
+        }
+        if refused > 0 {
+            return Err(Failure::Refused(format!(
+                "{refused} of {} files were refused; all others were accepted",
+                self.files.len()
+            )));
         }
         Ok(())
     }

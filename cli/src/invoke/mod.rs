@@ -66,6 +66,11 @@ impl InvokeArgs {
         }
         let refused = recorder.refused();
         print_json(&recorder.report());
+        if matches!(self.stage, StageArg::Ingest) {
+            for reason in self.ignored(&batch) {
+                complain!("nothing to tell: {reason}");
+            }
+        }
         for reason in &refused {
             complain!("{BAD}refused:{BAD:#} {reason}");
         }
@@ -79,15 +84,30 @@ impl InvokeArgs {
         }
     }
 
+    fn settings(&self) -> carillon_ingest::Settings {
+        carillon_ingest::Settings {
+            account: self.account_id.clone(),
+            region: self.region.clone(),
+            ..carillon_ingest::Settings::default()
+        }
+    }
+
+    /// Why records that were understood gave no event: the stage itself only logs it.
+    fn ignored(&self, batch: &[QueueRecord]) -> Vec<String> {
+        let (hint, settings) = (carillon_ingest::Hint::default(), self.settings());
+        batch
+            .iter()
+            .filter_map(|record| {
+                carillon_ingest::decode(record.body.as_bytes(), &hint, &settings).ok()
+            })
+            .flat_map(|decoded| decoded.ignored)
+            .collect()
+    }
+
     async fn stage(&self, recorder: &Arc<Recorder>, batch: &[QueueRecord]) -> BatchOutcome {
         match self.stage {
             StageArg::Ingest => {
-                let settings = carillon_ingest::Settings {
-                    account: self.account_id.clone(),
-                    region: self.region.clone(),
-                    ..carillon_ingest::Settings::default()
-                };
-                carillon_ingest::handle(&recorder.ingest(settings), batch).await
+                carillon_ingest::handle(&recorder.ingest(self.settings()), batch).await
             }
             StageArg::Match => carillon_match::handle(&recorder.matching(), batch).await,
             StageArg::Deliver => carillon_deliver::handle(&recorder.deliver(), batch).await,

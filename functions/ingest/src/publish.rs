@@ -79,6 +79,7 @@ impl Publisher for DirectPublish {
         }
         Ok(PublishReceipt {
             accepted,
+            ignored: decoded.ignored,
             status: covered.then_some(Ok(())),
         })
     }

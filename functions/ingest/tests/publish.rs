@@ -106,7 +106,13 @@ fn oss(names: &[&str]) -> String {
 #[tokio::test]
 async fn the_status_stands_only_where_a_rule_covers_an_event() {
     let world = Arc::new(covered());
-    let receipt = |accepted, status| Ok(PublishReceipt { accepted, status });
+    let receipt = |accepted, status| {
+        Ok(PublishReceipt {
+            accepted,
+            status,
+            ..PublishReceipt::default()
+        })
+    };
     let put = "ObjectCreated:PutObject";
     let delete = "ObjectRemoved:DeleteObject";
     assert_eq!(

@@ -21,7 +21,7 @@ impl Publisher for Counts {
     async fn publish(&self, _: Submission) -> Result<PublishReceipt, PublishError> {
         Ok(PublishReceipt {
             accepted: 1,
-            status: None,
+            ..PublishReceipt::default()
         })
     }
 }

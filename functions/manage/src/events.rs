@@ -1,5 +1,6 @@
 //! `POST /events`: direct publish. 200 `{"accepted":N}` once everything is durable; OSS bodies of which a rule covers an
 //! event are answered with `x-oss-process-status` (seed 000, 3.1) and `x-oss-event-status` (the newer OSS help) too.
+//! Why a record gave no event stands in `x-carillon-ignored`, for whoever wonders at a zero.
 
 use crate::error::Refused;
 use crate::gate::{Admitted, Scheme, Want, admit};
@@ -29,6 +30,7 @@ pub(crate) async fn serve(State(service): State<Arc<Service>>, request: Request<
         Ok(request) => publish(&service, submission(&request, request.body.to_vec())).await,
         Err(refused) => Outcome {
             answer: Err(refused),
+            ignored: Vec::new(),
             status: None,
         },
     };
@@ -45,6 +47,9 @@ pub(crate) async fn serve(State(service): State<Arc<Service>>, request: Request<
                 json!({ "accepted": accepted }).to_string(),
             );
             reply::put(response.headers_mut(), "x-acs-request-id", &id);
+            if let Some(why) = ignored(&outcome.ignored) {
+                reply::put(response.headers_mut(), "x-carillon-ignored", &why);
+            }
             response
         }
         Err(refused) => reply::failure(refused, &id),
@@ -64,10 +69,31 @@ pub(crate) async fn serve(State(service): State<Arc<Service>>, request: Request<
     response
 }
 
+/// The first reason, and how many others there are, in the letters that a header may hold.
+fn ignored(reasons: &[String]) -> Option<String> {
+    /// Longest reason told, in letters.
+    const LONGEST: usize = 300;
+    let mut told: String = reasons
+        .first()?
+        .chars()
+        .take(LONGEST)
+        .map(|letter| match letter {
+            ' '..='~' => letter,
+            _ => '?',
+        })
+        .collect();
+    if reasons.len() > 1 {
+        told.push_str(&format!(" (and {} more)", reasons.len() - 1));
+    }
+    Some(told)
+}
+
 /// What became of a published body.
 pub(crate) struct Outcome {
     /// How many events were accepted, or why none.
     pub(crate) answer: Result<usize, Refused>,
+    /// Why records that were understood gave no event.
+    pub(crate) ignored: Vec<String>,
     /// What the status headers tell, where there are any: an OSS body of which a rule covers an event.
     pub(crate) status: Option<Result<(), String>>,
 }
@@ -103,6 +129,7 @@ pub(crate) async fn publish(service: &Service, submission: Submission) -> Outcom
         service.counters.refused();
         Outcome {
             answer: Err(Refused::new(status, code, reason)),
+            ignored: Vec::new(),
             status: None,
         }
     };
@@ -112,10 +139,15 @@ pub(crate) async fn publish(service: &Service, submission: Submission) -> Outcom
         return refuse(400, "InvalidArgument", cure.to_owned());
     }
     match service.ports.publisher.publish(submission).await {
-        Ok(PublishReceipt { accepted, status }) => {
+        Ok(PublishReceipt {
+            accepted,
+            ignored,
+            status,
+        }) => {
             service.counters.accepted(accepted);
             Outcome {
                 answer: Ok(accepted),
+                ignored,
                 status,
             }
         }

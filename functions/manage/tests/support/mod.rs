@@ -80,6 +80,7 @@ impl Publisher for Publications {
         Ok(PublishReceipt {
             accepted: 1,
             status,
+            ..PublishReceipt::default()
         })
     }
 }

@@ -125,6 +125,8 @@ pub struct Submission {
 pub struct PublishReceipt {
     /// Events accepted, all durable.
     pub accepted: usize,
+    /// Why records that were understood gave no event: `s3:TestEvent`, a failed operation, a job still running.
+    pub ignored: Vec<String>,
     /// For OSS bodies of which at least one event is covered by a rule: whether the covered ones were handed over
     /// (`x-oss-process-status`, seed 000, 3.1). `Err` holds the reason, of a publisher that accepts before it hands over.
     pub status: Option<Result<(), String>>,
