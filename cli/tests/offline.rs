@@ -86,6 +86,32 @@ fn match_answers_line_by_line() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("line 2"));
 }
 
+/// Editors of some systems begin a file with a byte order mark.
+#[test]
+fn a_mark_before_the_first_event_is_passed_over() {
+    let movies = rule("movies", "ObjectCreated:*", json!({"Prefix": "movie/"}));
+    let rules = Temporary::new("marked-rules", &format!("\u{feff}{}", json!([movies])));
+    let line = event("ObjectCreated:PutObject", "movie", "x.avi");
+    let output = carillon(
+        &["match", "--rules", rules.path()],
+        &format!("\u{feff}{line}\r\n{line}"),
+    );
+    let answer = "{\"rules\":[\"movies\"],\"default\":false}\n";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), answer.repeat(2));
+    assert_eq!(output.status.code(), Some(0));
+    let file = Temporary::new("marked-event", &format!("\u{feff}{line}"));
+    let output = carillon(&["explain", "--rules", rules.path(), file.path()], "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn invoke_tells_why_a_body_gives_no_event() {
+    let output = carillon(&["invoke", "ingest", "-"], r#"{"Event": "s3:TestEvent"}"#);
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("nothing to tell: s3:TestEvent"), "{said}");
+}
+
 #[test]
 fn overlaps_are_refused_unless_allowed() {
     let rules = Temporary::new(

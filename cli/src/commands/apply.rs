@@ -74,13 +74,7 @@ impl Apply {
             Failure::Unusable(format!("{}: {why}", self.file.display()))
         };
         let file = RuleFile::read(bytes, &Limits::NONE).map_err(|error| unusable(&error))?;
-        let mut warnings = file.warnings.clone();
-        for rule in &file.rules {
-            lint(rule, &mut warnings);
-        }
-        for warning in warnings {
-            complain!("{CHANGED}warning:{CHANGED:#} {warning}");
-        }
+        warn(&file);
         String::from_utf8(bytes.to_vec()).map_err(|_| unusable(&"it is not UTF-8"))
     }
 
@@ -141,6 +135,17 @@ impl Apply {
         }
         told.push_str("\nlook at the new plan and apply again");
         Failure::Refused(told)
+    }
+}
+
+/// Tells of what is sound, and hardly meant.
+pub(super) fn warn(file: &RuleFile) {
+    let mut warnings = file.warnings.clone();
+    for rule in &file.rules {
+        lint(rule, &mut warnings);
+    }
+    for warning in warnings {
+        complain!("{CHANGED}warning:{CHANGED:#} {warning}");
     }
 }
 

@@ -4,6 +4,7 @@ use super::{all_pages, read_input};
 use crate::client::{Client, ServiceArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output::{GOOD, plain, print_json, print_table, say};
+use carillon_core::rule::{Limits, RuleFile};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -49,7 +50,8 @@ enum RuleCommand {
     Disable(Named),
     /// Tell why each rule does or does not cover an event.
     Explain {
-        /// File with one event (an element of the seeds' `events` array, or a whole body), or - for standard input.
+        /// File with one event (an element of the seeds' `events` array, or a whole body), - for standard input, or the
+        /// JSON itself.
         event: PathBuf,
         /// Product of the event.
         #[arg(long, default_value = "oss")]
@@ -176,7 +178,9 @@ impl RuleArgs {
     }
 
     fn put(&self, client: &Client, action: &str, definition: &Definition, done: &str) -> Outcome {
-        for rule in definition.rules()? {
+        let rules = definition.rules()?;
+        warn(&rules);
+        for rule in rules {
             client.action(action, &parameters(&rule))?;
             let name = plain(&rule["RuleName"]);
             if self.service.json {
@@ -245,8 +249,11 @@ impl RuleArgs {
     }
 
     fn explain(&self, client: &Client, event: &std::path::Path, product: &str) -> Outcome {
-        let event = String::from_utf8(read_input(event)?)
-            .map_err(|_| Failure::Unusable("the event is not UTF-8".into()))?;
+        let event = match event.to_str() {
+            Some(text) if text.trim_start().starts_with(['{', '[']) => text.to_owned(),
+            _ => String::from_utf8(read_input(event)?)
+                .map_err(|_| Failure::Unusable("the event is not UTF-8".into()))?,
+        };
         let answer = client.action(
             "ExplainEvent",
             &[("ProductName", product.to_owned()), ("Event", event)],
@@ -315,17 +322,24 @@ impl Definition {
     /// The rule or rules, as objects of a rule file.
     fn rules(&self) -> Result<Vec<Value>, Failure> {
         if let Some(path) = &self.file {
-            let value: Value = serde_json::from_slice(&read_input(path)?).map_err(|error| {
+            let bytes = read_input(path)?;
+            // Editors of some systems begin a file with this mark.
+            let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+            let value: Value = serde_json::from_slice(text).map_err(|error| {
                 Failure::Unusable(format!("{} is not a rule file: {error}", path.display()))
             })?;
-            return match value {
-                Value::Array(rules) => Ok(rules),
-                rule @ Value::Object(_) => Ok(vec![rule]),
-                _ => Err(Failure::Unusable(format!(
-                    "{} is not a rule file: want one rule object, or an array of them",
-                    path.display()
-                ))),
+            let (rules, text) = match value {
+                Value::Array(rules) => (rules, text.to_vec()),
+                rule @ Value::Object(_) => (vec![rule], [b"[", text, b"]"].concat()),
+                _ => {
+                    return Err(Failure::Unusable(format!(
+                        "{} is not a rule file: want one rule object, or an array of them",
+                        path.display()
+                    )));
+                }
             };
+            sound(path, &text)?;
+            return Ok(rules);
         }
         let name = self.name.as_deref().unwrap_or_default();
         let mut rule = json!({"ProductName": self.product, "RuleName": name});
@@ -361,6 +375,28 @@ impl Definition {
             .collect();
         rule["Endpoints"] = endpoints.into();
         Ok(vec![rule])
+    }
+}
+
+/// Refuses a file with any fault before the first of its rules is created, and tells of all: a reader of JSON would not
+/// even notice a member that stands twice.
+fn sound(path: &std::path::Path, text: &[u8]) -> Outcome {
+    let name = path.display();
+    let file = RuleFile::read(text, &Limits::NONE)
+        .map_err(|error| Failure::Unusable(format!("{name}: {error}")))?;
+    if file.faults.is_empty() {
+        return Ok(());
+    }
+    let faults: Vec<String> = file.faults.iter().map(ToString::to_string).collect();
+    Err(Failure::Refused(format!("{name}: {}", faults.join("\n"))))
+}
+
+/// Tells what is sound and hardly meant, as `carillon check` does, before the service is asked: it stores such a rule.
+/// Faults it tells itself.
+fn warn(rules: &[Value]) {
+    let text = Value::from(rules).to_string();
+    if let Ok(file) = RuleFile::read(text.as_bytes(), &Limits::NONE) {
+        super::apply::warn(&file);
     }
 }
 

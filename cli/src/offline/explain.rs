@@ -71,11 +71,12 @@ fn events(argument: &str) -> Result<Vec<String>, Failure> {
         std::fs::read_to_string(argument)
             .map_err(|error| Failure::file(Path::new(argument), &error))?
     };
-    let value: Value = serde_json::from_str(&text).map_err(|error| {
-        Failure::Unusable(format!(
-            "the event is not JSON ({error}): give one element of the `events` array"
-        ))
-    })?;
+    let value: Value =
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
+            Failure::Unusable(format!(
+                "the event is not JSON ({error}): give one element of the `events` array"
+            ))
+        })?;
     let elements = match value {
         Value::Array(elements) => elements,
         Value::Object(mut members) if !members.contains_key("eventName") => {

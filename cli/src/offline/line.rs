@@ -33,6 +33,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Members<'a> {
     #[serde(borrow, rename = "eventName")]
     event_name: Option<Text<'a>>,
@@ -46,6 +47,7 @@ struct Members<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Oss<'a> {
     #[serde(borrow)]
     bucket: Option<Bucket<'a>>,
@@ -54,12 +56,14 @@ struct Oss<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Bucket<'a> {
     #[serde(borrow)]
     name: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Object<'a> {
     #[serde(borrow)]
     key: Option<Text<'a>>,

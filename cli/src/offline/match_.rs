@@ -81,13 +81,18 @@ fn judge<R: Read>(sets: &Sets, mut input: BufReader<R>, mut output: impl Write) 
         if line.trim_ascii().is_empty() {
             continue;
         }
+        // Editors of some systems begin a file with this mark.
+        let mark = match number {
+            1 if line.starts_with("\u{feff}".as_bytes()) => '\u{feff}'.len_utf8(),
+            _ => 0,
+        };
         let read = if line.len() as u64 == MAX_LINE && line.last() != Some(&b'\n') {
             skip_line(&mut input)?;
             Err(format!(
                 "the line is longer than {MAX_LINE} bytes: an event is at most 64 KiB"
             ))
         } else {
-            Line::read(&line, &mut resource)
+            Line::read(&line[mark..], &mut resource)
         };
         match read {
             Ok(event) => {

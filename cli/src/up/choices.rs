@@ -75,6 +75,15 @@ enum XVarsArg {
     HeadObject,
 }
 
+/// Where to listen. Names are not looked up: one of two addresses would be chosen, and who knows which.
+pub(super) fn address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address and a port from 0 to 65535, such as 127.0.0.1:9324 or [::1]:9324; names such as localhost \
+         are not looked up"
+            .to_owned()
+    })
+}
+
 /// Reads a time: a number with `s`, `m`, `h` or `d`; 0 alone needs none.
 fn seconds(text: &str) -> Result<u32, String> {
     let wrong = || "write a time like 90s, 5m, 24h or 7d, or 0; at most 14d".to_owned();

@@ -37,7 +37,8 @@ pub(crate) struct UpArgs {
         long,
         value_name = "ADDR",
         default_value = "127.0.0.1:9324",
-        env = "CARILLON_LISTEN"
+        env = "CARILLON_LISTEN",
+        value_parser = choices::address
     )]
     listen: SocketAddr,
     /// Access key, with the role admin (the default), read-only, publish or consume. With keys given, requests must be
