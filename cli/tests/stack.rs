@@ -80,7 +80,11 @@ async fn describe(
     );
     let outputs = member(
         "Output",
-        &[("EventsQueueArn", QUEUE), ("ManageUrl", &world.manage)],
+        &[
+            ("EventsQueueArn", QUEUE),
+            ("ManageUrl", &world.manage),
+            ("EventBucketName", "kept"),
+        ],
     );
     (
         StatusCode::OK,
@@ -252,6 +256,24 @@ fn attach_and_detach_leave_what_others_configured_as_it_was() {
     doubles.says("bucket detach b --stack events --yes", 0);
     assert_eq!(doubles.bucket(), THEIRS);
     assert_eq!(doubles.world.lock().unwrap().puts, 4);
+}
+
+#[test]
+fn the_stack_s_own_bucket_of_events_is_not_attached_to_it() {
+    let doubles = Doubles::start(EMPTY);
+    let own = EMPTY.to_owned();
+    doubles
+        .world
+        .lock()
+        .unwrap()
+        .buckets
+        .insert("kept".into(), own);
+    for road in ["queue", "eventbridge"] {
+        let wish = format!("bucket attach kept --stack events --by {road} --yes");
+        let text = doubles.says(&wish, 1);
+        assert!(text.contains("without end"), "{text}");
+    }
+    assert_eq!(doubles.world.lock().unwrap().puts, 0);
 }
 
 #[test]

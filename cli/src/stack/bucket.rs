@@ -124,6 +124,16 @@ pub(super) fn attach(args: &AttachArgs) -> Outcome {
         access: &access,
         account: stack.account(),
     };
+    if stack
+        .output("EventBucketName")
+        .is_ok_and(|own| own == args.bucket)
+    {
+        return Err(Failure::Refused(format!(
+            "bucket {:?} is where stack {:?} keeps accepted events: each would be kept there, told of, and kept again, without \
+             end. Attach the buckets whose events you want",
+            args.bucket, stack.name
+        )));
+    }
     let over_bus = stack.parameter("EventBridgeSource") == "true";
     let before = s3.notifications(&args.bucket)?;
     let wish = match args.by {
