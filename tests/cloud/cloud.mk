@@ -70,7 +70,8 @@ invoke: functions $(CLOUD_VENV)/sam/.installed $(CLOUD_VENV)/lambda/.installed #
 		--rie $$(ls $(CLOUD_VENV)/sam/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-$$(uname -m)) \
 		--cargo-lambda $(CLOUD_VENV)/lambda/bin/cargo-lambda
 
-cold-start: CLOUD_PROFILE := release
+# What `deploy` ships. Linking it takes minutes for each function.
+cold-start: CLOUD_PROFILE := deployed
 cold-start: functions ## exec to first poll of each function, beside an empty one
 	$(CARGO) build --locked --release -p carillon-aws --features lambda --example empty_function --example cold_start
 	target/release/examples/cold_start target/release/examples/empty_function target/lambda/carillon-*/bootstrap
@@ -79,7 +80,7 @@ lint-cloud: ## lints of what only the functions compile
 	$(CARGO) clippy --locked --all-targets --quiet -p carillon-aws $(foreach f,$(CLOUD_FUNCTIONS),-p carillon-$(f)) \
 		-p carillon-tests --features carillon-aws/lambda,carillon-tests/aws,$(CLOUD_FEATURES) -- -D warnings
 
-deploy: CLOUD_PROFILE := release
+deploy: CLOUD_PROFILE := deployed
 deploy: functions ## to AWS, with the credentials at hand: make deploy STACK=name PARAMETERS="Key=Value ..."
 	architecture=$$($(PYTHON) tests/cloud/binaries.py $(foreach f,$(CLOUD_FUNCTIONS),target/lambda/carillon-$f/bootstrap)) && \
 	sam deploy --template-file template.yaml --stack-name $(STACK) --parameter-overrides Architecture=$$architecture $(PARAMETERS)
