@@ -59,12 +59,15 @@ impl SendArgs {
             };
             let status = published.status.as_deref().and_then(status);
             if self.service.json {
-                print_json(&json!({
+                let mut told = json!({
                     "file": path.display().to_string(),
                     "accepted": published.accepted,
-                    "ignored": published.ignored,
                     "status": status,
-                }));
+                });
+                if let Some(why) = published.ignored {
+                    told["ignored"] = why.into();
+                }
+                print_json(&told);
                 continue;
             }
             let events = if published.accepted == 1 {
