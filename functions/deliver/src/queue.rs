@@ -23,7 +23,10 @@ pub(crate) async fn attempt(
                 subscription,
                 account: &ports.settings.account,
             };
-            OutgoingMessage::new(body::render(&push))
+            OutgoingMessage {
+                id: Some(job.delivery.notification.message_id),
+                ..OutgoingMessage::new(body::render(&push))
+            }
         })
         .collect();
     let mut results = ports.queues.send(queue, messages).await.into_iter();

@@ -78,6 +78,12 @@ impl MessageId {
     pub const fn from_bits(bits: u128) -> Self {
         MessageId(bits.to_be_bytes())
     }
+
+    /// The 128 bits.
+    #[must_use]
+    pub const fn bits(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
 }
 
 macro_rules! hex_id {

@@ -1,7 +1,7 @@
 //! Queues as endpoints and as the MNS queue interface serves them: SQS and MNS semantics.
 
 use super::UserProperty;
-use crate::event::Timestamp;
+use crate::event::{MessageId, Timestamp};
 use crate::topic::QueueName;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -22,6 +22,9 @@ pub struct OutgoingMessage {
     pub priority: Option<u8>,
     /// What the sender put beside the body.
     pub properties: Vec<UserProperty>,
+    /// The message's id, for a queue that can take one: a notification keeps its own, so that its copies are known in the
+    /// queue too. None: the queue draws one. SQS always does.
+    pub id: Option<MessageId>,
 }
 
 impl OutgoingMessage {

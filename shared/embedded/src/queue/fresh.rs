@@ -187,7 +187,7 @@ impl Ledger {
                 continue;
             }
             let seq = self.seq();
-            let id = self.message_id();
+            let id = self.message_id(&message);
             results.push(Ok(MessageId::from_bits(id).to_string()));
             seqs.push(seq);
             self.queues.ages.push_back((now, seq));

@@ -78,8 +78,11 @@ impl Ledger {
         Ok(Ok(results))
     }
 
-    /// A message's id, drawn.
-    pub(super) fn message_id(&self) -> u128 {
+    /// A message's id: its own, or drawn.
+    pub(super) fn message_id(&self, message: &OutgoingMessage) -> u128 {
+        if let Some(id) = message.id {
+            return id.bits();
+        }
         (u128::from(self.settings.random.draw()) << 64) | u128::from(self.settings.random.draw())
     }
 
@@ -91,7 +94,7 @@ impl Ledger {
         message: &OutgoingMessage,
     ) -> rusqlite::Result<MessageId> {
         let seq = self.seq();
-        let bits = self.message_id();
+        let bits = self.message_id(message);
         self.run(
             "INSERT INTO queue_messages (seq, queue, priority, due, enqueued, receive_count, id) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
             (seq, queue, priority, due.as_millis(), self.now.as_millis(), bits.to_be_bytes()),
