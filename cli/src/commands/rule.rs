@@ -387,6 +387,8 @@ fn sound(path: &std::path::Path, text: &[u8]) -> Outcome {
     if file.faults.is_empty() {
         return Ok(());
     }
+    // A member in the wrong spelling is unknown there and missing here.
+    super::apply::warn(&file);
     let faults: Vec<String> = file.faults.iter().map(ToString::to_string).collect();
     Err(Failure::Refused(format!("{name}: {}", faults.join("\n"))))
 }

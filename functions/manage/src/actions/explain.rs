@@ -40,17 +40,19 @@ pub(crate) async fn explain(call: Call<'_>) -> Answer {
     } = call;
     let product = product(params)?;
     let most = params.number32("MaxOthers", 0..=1000)?.unwrap_or(10) as usize;
+    let mut more = 0;
     let event = match params.text("Event") {
-        Some(text) => read(service, &product, text, "Event")?
-            .into_iter()
-            .next()
-            .ok_or_else(|| {
+        Some(text) => {
+            let events = read(service, &product, text, "Event")?;
+            more = events.len().saturating_sub(1);
+            events.into_iter().next().ok_or_else(|| {
                 Refused::argument(
                     "Event",
                     text,
                     format!("there is no event in it: give one of this form: {EVENT}"),
                 )
-            })?,
+            })?
+        }
         None => {
             let event_type = params
                 .require_parsed("EventType", EventType::parse)?
@@ -70,6 +72,12 @@ pub(crate) async fn explain(call: Call<'_>) -> Answer {
         .await?;
     let explanation = set.explain(&event.event_type, &event.resource, most);
     let mut data = shown(&explanation);
+    if more > 0 {
+        data["MoreEvents"] = json!(more);
+        data["Text"] = json!(format!(
+            "{explanation}  of its further events ({more}) nothing is said here: give each by itself\n"
+        ));
+    }
     data["ProductName"] = json!(event.product);
     data["Version"] = json!(version);
     Ok(Some(data))
@@ -172,13 +180,19 @@ fn plain(product: &Product, item: &Value) -> Option<Judged> {
         .ok()?
         .as_str()
         .to_owned();
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let bucket = text(item.pointer("/oss/bucket/name"));
-    let key = text(item.pointer("/oss/object/key")).filter(|key| !key.is_empty());
-    let resource = match (bucket, key) {
-        (Some(bucket), Some(key)) => format!("{bucket}/{key}"),
-        (Some(bucket), None) => bucket,
-        (None, _) => text(item.get("resource"))?,
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let bucket = item
+        .pointer("/oss/bucket/name")
+        .and_then(Value::as_str)
+        .filter(|bucket| !bucket.is_empty());
+    let resource = match (bucket, item.pointer("/oss/object")) {
+        (None, _) => item.get("resource").and_then(text)?,
+        (Some(bucket), None | Some(Value::Null)) => bucket.to_owned(),
+        // An object without a name is an object all the same, as ingest has it. A name that is no text it has to judge.
+        (Some(bucket), Some(object)) => match object.as_object()?.get("key") {
+            None | Some(Value::Null) => format!("{bucket}/"),
+            Some(key) => format!("{bucket}/{}", key.as_str()?),
+        },
     };
     Some(Judged {
         product: product.clone(),
