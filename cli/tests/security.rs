@@ -256,6 +256,19 @@ fn long_polls_do_not_hold_up_the_end() {
         for answer in answers.iter().filter(|answer| !answer.is_empty()) {
             assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
             assert!(answer.contains("ServiceUnavailable"), "{answer}");
+            // The vendor's clients read nothing of a refusal that lacks one of its members.
+            let whole = [
+                ["<RequestId>", "<HostId>", "x-mns-request-id: ", "text/xml"],
+                [
+                    "\"RequestId\":\"",
+                    "\"Message\":\"",
+                    "x-acs-request-id: ",
+                    "application/json",
+                ],
+            ]
+            .iter()
+            .any(|form| form.iter().all(|part| answer.contains(part)));
+            assert!(whole, "{answer}");
         }
         answers.iter().all(|answer| !answer.is_empty())
     });

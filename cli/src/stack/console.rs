@@ -35,11 +35,10 @@ pub(super) fn run(args: &ConsoleArgs) -> Outcome {
             carillon_manage::cloud::service(&clients, &settings, Vec::new(), host, stages)
                 .await
                 .map_err(|error| Failure::Unusable(format!("stack {:?}: {error}", args.stack)))?;
-        let router = carillon_manage::router(Arc::new(service));
         let (stopper, stopped) = watch::channel(false);
         let serving = tokio::spawn(up::server::serve(
             listener,
-            router,
+            Arc::new(service),
             up::server::Bounds::default(),
             Arc::default(),
             stopped,

@@ -1,11 +1,11 @@
 //! The HTTP server: the router behind bounds that no client can exceed.
 
-use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use carillon_core::ports::MetricsText;
+use carillon_manage::Service;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -85,11 +85,12 @@ impl Drop for Place {
 
 /// Ends long polls when the service stops: what waits for news must not hold up the end.
 async fn end_long_polls(
-    State(mut stopped): State<watch::Receiver<bool>>,
+    State((mut stopped, service)): State<(watch::Receiver<bool>, Arc<Service>)>,
     request: Request,
     next: Next,
 ) -> Response {
-    let queue = request.method() == Method::GET && request.uri().path().starts_with("/queues/");
+    let path = request.uri().path().to_owned();
+    let queue = request.method() == Method::GET && path.starts_with("/queues/");
     let follows = request
         .headers()
         .get("x-acs-action")
@@ -107,33 +108,26 @@ async fn end_long_polls(
     tokio::select! {
         biased;
         response = next.run(request) => response,
-        () = ending => (StatusCode::SERVICE_UNAVAILABLE, stopping(queue)).into_response(),
-    }
-}
-
-/// The refusal, in the dialect of the door.
-fn stopping(queue: bool) -> String {
-    let message = "the service is stopping: ask again in a moment";
-    if queue {
-        format!(
-            r#"<?xml version="1.0" encoding="utf-8"?><Error xmlns="http://mns.aliyuncs.com/doc/v1/"><Code>ServiceUnavailable</Code><Message>{message}</Message></Error>"#
-        )
-    } else {
-        format!(r#"{{"Code":"ServiceUnavailable","Message":"{message}","RequestId":""}}"#)
+        () = ending => {
+            carillon_manage::unavailable(&service, &path, "the service is stopping: ask again in a moment")
+        }
     }
 }
 
 /// Serves until `stopped`, then lets requests under way finish.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    service: Arc<Service>,
     bounds: Bounds,
     counts: Arc<Connections>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let router = router
+    let router = carillon_manage::router(service.clone())
         .layer(RequestBodyTimeoutLayer::new(BODY_PATIENCE))
-        .layer(from_fn_with_state(stopped.clone(), end_long_polls));
+        .layer(from_fn_with_state(
+            (stopped.clone(), service),
+            end_long_polls,
+        ));
     let most = places(bounds.connections);
     let places = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();

@@ -61,9 +61,14 @@ impl Running {
         let mappings = parts.mappings();
         let connections = Arc::new(server::Connections::default());
         let service = parts.control_plane(&settings, address, connections.clone());
-        let router = carillon_manage::router(Arc::new(service));
         let (stop, stopped) = watch::channel(false);
-        let serving = server::serve(listener, router, settings.bounds, connections, stopped);
+        let serving = server::serve(
+            listener,
+            Arc::new(service),
+            settings.bounds,
+            connections,
+            stopped,
+        );
         let server = tokio::spawn(serving);
         Ok(Running {
             address,

@@ -7,7 +7,7 @@
 //! `EventRuleAlreadyExist`, `EventRuleConflict`, `EventRuleNotExist`, `EventRuleExceedLimit`, `EventRuleDisabled`,
 //! `EventRulesChanged`, `QueueExceedLimit`, `TopicExceedLimit`, `SubscriptionExceedLimit`, `TopicInUse`,
 //! `DeadLetterNotExist`, `SigningKeyNotExist`, `SigningKeyInUse`, `SigningKeyConflict`, `MessageTooLarge`,
-//! `RequestTooLarge`, `MissingAction`, `NotFound` and `MethodNotAllowed`.
+//! `RequestTooLarge`, `InvalidRequest`, `MissingAction`, `NotFound` and `MethodNotAllowed`.
 
 use carillon_core::ports::{CommitError, QueueError, StoreError};
 use carillon_core::rule::{Fault, RuleName};

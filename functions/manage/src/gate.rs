@@ -162,6 +162,17 @@ fn declared(headers: &HeaderMap) -> Option<usize> {
 /// connection; in bytes.
 const DRAINED: usize = 16 * 1024 * 1024;
 
+/// Reads a body that nobody wants, for the sake of its sender; see [`DRAINED`].
+pub(crate) async fn drain(mut body: Body) {
+    let mut seen = 0_usize;
+    while let Some(Ok(frame)) = body.frame().await {
+        seen = seen.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+        if seen > DRAINED {
+            return;
+        }
+    }
+}
+
 async fn read(
     mut body: Body,
     headers: &HeaderMap,

@@ -18,6 +18,7 @@
 //! |---|---|
 //! | `POST /`, `GET /` | management actions, named in header `x-acs-action` or parameter `Action`; see `rpc.rs` for the list |
 //! | `/queues`, `/queues/{name}`, `/queues/{name}/messages` | the MNS queue interface, XML |
+//! | `/topics` | refused in words: MNS's REST interface of topics is not served |
 //! | `POST /events` | direct publish |
 //! | `GET /certs/{file}` | certificates of HTTP pushes |
 //! | `GET /healthz`, `GET /metrics` | liveness; Prometheus text |
@@ -66,8 +67,9 @@ pub use service::{
 };
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{Method, Uri};
+use axum::http::Request;
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use std::sync::Arc;
@@ -79,6 +81,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/queues", any(queue::serve))
         .route("/queues/", any(queue::serve))
         .route("/queues/{*rest}", any(queue::serve))
+        .route("/topics", any(queue::topics))
+        .route("/topics/{*rest}", any(queue::topics))
         .route("/events", post(events::serve))
         .route("/certs/{file}", get(certificate))
         .route("/healthz", get(health))
@@ -88,6 +92,18 @@ pub fn router(service: Arc<Service>) -> Router {
         // The gate bounds bodies itself, and says so in the caller's dialect.
         .layer(DefaultBodyLimit::disable())
         .with_state(service)
+}
+
+/// The answer to a request that the host cannot let go on: 503 `ServiceUnavailable`, in the dialect of the door that the
+/// path names.
+#[must_use]
+pub fn unavailable(service: &Service, path: &str, message: &str) -> Response {
+    let refused = Refused::new(503, "ServiceUnavailable", message);
+    if path.starts_with("/queues") {
+        queue::refuse(&refused, &service.mns_request_id())
+    } else {
+        reply::failure(&refused, &service.request_id())
+    }
 }
 
 async fn health() -> &'static str {
@@ -113,19 +129,22 @@ async fn certificate(State(service): State<Arc<Service>>, Path(file): Path<Strin
     }
 }
 
-async fn no_method(State(service): State<Arc<Service>>, method: Method, uri: Uri) -> Response {
+async fn no_method(State(service): State<Arc<Service>>, request: Request<Body>) -> Response {
     let refused = Refused::new(
         405,
         "MethodNotAllowed",
         format!(
-            "method {method} means nothing at {}: header Allow names those that do",
-            uri.path()
+            "method {} means nothing at {}: header Allow names those that do",
+            request.method(),
+            request.uri().path()
         ),
     );
+    gate::drain(request.into_body()).await;
     reply::failure(&refused, &service.request_id())
 }
 
-async fn nowhere(State(service): State<Arc<Service>>) -> Response {
+async fn nowhere(State(service): State<Arc<Service>>, request: Request<Body>) -> Response {
+    gate::drain(request.into_body()).await;
     let refused = Refused::new(
         404,
         "NotFound",

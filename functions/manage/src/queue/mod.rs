@@ -107,6 +107,25 @@ pub(crate) async fn serve(State(service): State<Arc<Service>>, request: Request<
     finish(&service, name, answer, &id)
 }
 
+/// Answers MNS's topic interface, which is not served, so that its clients can read why.
+pub(crate) async fn topics(
+    State(service): State<Arc<Service>>,
+    request: Request<Body>,
+) -> Response {
+    let id = service.mns_request_id();
+    let answer = async {
+        admit(&service, request, Scheme::Mns).await?;
+        Err(Refused::new(
+            400,
+            "UnsupportedOperation",
+            "the REST interface of topics is not served: manage topics and subscriptions with the management API \
+             (CreateTopic, Subscribe) at /, and publish with POST /events",
+        ))
+    }
+    .await;
+    finish(&service, "Topics", answer, &id)
+}
+
 /// Serves MNS's account attributes (`/?accountmeta=true`): there is one, the bucket for logs, and it is always empty.
 pub(crate) async fn account(service: &Service, request: Request<Body>) -> Response {
     let id = service.mns_request_id();
@@ -141,21 +160,34 @@ fn finish(
     answer: Result<Answer, Refused>,
     id: &str,
 ) -> Response {
-    let answer = answer.unwrap_or_else(|refused| {
-        if refused.status >= 500 {
-            tracing::error!(action = name, request_id = id, %refused, "a queue request failed");
-        }
-        Answer::xml(
-            refused.status,
-            Xml::document("Error", |xml| {
-                xml.text("Code", refused.code);
-                xml.text("Message", &refused.message);
-                xml.text("RequestId", id);
-                xml.text("HostId", "carillon");
-            }),
-        )
-    });
+    if let Err(refused) = &answer
+        && refused.status >= 500
+    {
+        tracing::error!(action = name, request_id = id, %refused, "a queue request failed");
+    }
+    let answer = answer.unwrap_or_else(|refused| refusal(&refused, id));
     service.counters.request(name, answer.status);
+    respond(answer, id)
+}
+
+/// Refuses a request in the dialect of this interface.
+pub(crate) fn refuse(refused: &Refused, id: &str) -> Response {
+    respond(refusal(refused, id), id)
+}
+
+fn refusal(refused: &Refused, id: &str) -> Answer {
+    Answer::xml(
+        refused.status,
+        Xml::document("Error", |xml| {
+            xml.text("Code", refused.code);
+            xml.text("Message", &refused.message);
+            xml.text("RequestId", id);
+            xml.text("HostId", "carillon");
+        }),
+    )
+}
+
+fn respond(answer: Answer, id: &str) -> Response {
     let mut response = match answer.body {
         Some(body) => reply::text(answer.status, "text/xml;charset=utf-8", body.finish()),
         None => {
