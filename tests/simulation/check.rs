@@ -322,6 +322,9 @@ impl State {
                 retries + 1
             );
             self.violate(Property::RetryTimes, Some(event), what);
+        } else if batch.iter().all(|item| item.hopeless) {
+            let what = "an attempt after one that no retry would mend".to_owned();
+            self.violate(Property::RetryTimes, Some(event), what);
         }
         if let Some(running) = &mut self.environments[environment].running {
             running.tried.insert((event, subscription));

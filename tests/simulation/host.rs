@@ -21,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// After the calm everything must have ended by then: the longest schedule (86 015 s), or the topic's retention (a day)
 /// where push backoff holds deliveries back, then one more schedule at most; and an hour.
@@ -131,6 +132,12 @@ impl Host {
         let redirect_is_success = state.redirect_is_success;
         let duplicate_window = state.window;
         let whole_second_delays = state.rng.chance(5_000);
+        // Of every size that an operator may choose, so that batches run out of hands and out of time.
+        let concurrency = *state.rng.pick(&[1, 4, 64]);
+        let concurrency_per_subscription = *state.rng.pick(&[1, 32]);
+        let budget = *state
+            .rng
+            .pick(&[Duration::from_millis(500), Duration::from_secs(20)]);
         drop(state);
         let hand = Arc::new(Hand {
             world: self.world.clone(),
@@ -172,6 +179,9 @@ impl Host {
                 memory: Arc::default(),
                 settings: carillon_deliver::Settings {
                     whole_second_delays,
+                    concurrency,
+                    concurrency_per_subscription,
+                    budget,
                     outcomes: OutcomeSettings {
                         redirect_is_success,
                     },

@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::model::apply;
 use crate::plant::Plant;
 use crate::sqs::Holds;
-use crate::world::State;
+use crate::world::{EPOCH, State};
 use carillon_core::delivery::DeadLetterContent;
 use carillon_core::envelope::Packer;
 use carillon_core::event::{Product, Timestamp};
@@ -258,14 +258,14 @@ impl State {
                 return;
             }
         }
+        let now = EPOCH + i64::try_from(self.clock.now).expect("runs are short");
+        let now = Timestamp::from_millis(now);
         // Two operators at once both find it there.
         let times = if self.rng.chance(2_500) { 2 } else { 1 };
         for _ in 0..times {
             let (stage, body) = match &letter.content {
                 DeadLetterContent::Delivery(delivery) => {
-                    let mut again = (**delivery).clone();
-                    again.attempts = 0;
-                    again.history.clear();
+                    let again = (**delivery).clone().renewed(now);
                     let mut packer = Packer::new();
                     if packer.push(&again).is_err() {
                         return;

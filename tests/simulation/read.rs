@@ -5,7 +5,7 @@ use crate::sqs::{Holds, Item};
 use crate::world::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use carillon_core::delivery::Delivery;
+use carillon_core::delivery::{Delivery, OutcomeClass};
 use carillon_core::envelope::{open_deliveries, open_events};
 use carillon_core::ports::Stage;
 use std::time::Duration;
@@ -87,6 +87,10 @@ impl State {
                 let took = Duration::from_millis(u64::from(attempt.took_ms));
                 attempt.at.plus(took)
             }),
+            hopeless: delivery
+                .history
+                .last()
+                .is_some_and(|attempt| attempt.outcome.class == OutcomeClass::Hopeless),
         })
     }
 

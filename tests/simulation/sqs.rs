@@ -15,6 +15,8 @@ pub(crate) struct Item {
     pub(crate) id: MessageId,
     /// When its last attempt ended, by the clock of who made it.
     pub(crate) ended: Option<Timestamp>,
+    /// Its last attempt was one that no retry mends: it is a dead letter that could not be kept yet.
+    pub(crate) hopeless: bool,
 }
 
 /// What a message holds, read once when it is sent.
