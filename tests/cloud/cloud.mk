@@ -60,7 +60,8 @@ test-cloud: functions template-checks $(SDK)/installed $(CLOUD_VENV)/carillon ##
 		--emulator $(CLOUD_VENV)/emulator/bin/ministack --sam $(CLOUD_VENV)/sam/bin/sam \
 		--carillon $(CLOUD_VENV)/carillon --sdk $(SDK)/bin/python
 
-unit-cloud: ## tests of what only builds with the AWS SDK have: the cost table, the commands over a stack
+unit-cloud: ## tests of what only builds with the AWS SDK have: the functions' frame, the cost table, the commands over a stack
+	$(CARGO) test --locked --quiet -p carillon-aws --features lambda --lib
 	$(CARGO) test --locked --quiet -p carillon-tests --features aws --test cost
 	$(CARGO) test --locked --quiet -p carillon --features aws --bin carillon --test stack
 

@@ -7,7 +7,7 @@ mod double;
 use carillon_aws::{Clients, DynamoDeadLetters};
 use carillon_core::delivery::{DeadLetter, DeadLetterContent};
 use carillon_core::event::Timestamp;
-use carillon_core::ports::{DeadLetterAdmin as _, DeadLetterStore as _};
+use carillon_core::ports::{DeadLetterAdmin as _, DeadLetterStore as _, Selection};
 use double::{Double, Verdict};
 
 /// DynamoDB quotas: size of an item.
@@ -59,6 +59,27 @@ async fn a_record_of_a_megabyte_is_kept_whole_and_takes_no_neighbour_with_it() {
     for one in &all {
         assert!(kept.contains(one), "a letter is missing, or not whole");
     }
+    let listed = || async {
+        let page = letters.list(&Selection::default(), None, 10).await;
+        page.unwrap().items
+    };
+    assert_eq!(listed().await.len(), 3);
+
+    // The table lets go of what is over one item after another: a letter without all of its pieces is gone, and hides none.
+    let (one, piece) = {
+        let mut state = double.state.lock().unwrap();
+        let at = state.items.keys().find(|(pk, _)| pk.len() > "dead#0".len());
+        let at = at.unwrap().clone();
+        let piece = state.items.remove(&at).unwrap();
+        (at, piece)
+    };
+    let id = one.0.strip_prefix("dead#").unwrap();
+    assert_eq!(letters.get(id).await.unwrap(), None);
+    let left = listed().await;
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|kept| kept.id != id));
+    double.state.lock().unwrap().items.insert(one, piece);
+
     assert_eq!(letters.delete(&ids).await.unwrap(), 3);
     assert!(double.state.lock().unwrap().items.is_empty());
 }

@@ -168,14 +168,23 @@ fn dynamodb(items: &mut Items, target: &str, body: &Value) -> (u16, Value) {
             _ => (200, json!({})),
         },
         "Query" => {
-            let pk = body["ExpressionAttributeValues"][":pk"]["S"]
-                .as_str()
-                .unwrap();
-            let found: Vec<&Value> = items
+            let given = &body["ExpressionAttributeValues"];
+            let pk = given[":pk"]["S"].as_str().unwrap();
+            let above = given[":above"]["S"].as_str().unwrap_or("");
+            let below = given[":below"]["S"].as_str().unwrap_or("\u{10ffff}");
+            let mut found: Vec<&Value> = items
                 .iter()
-                .filter(|((held, _), _)| held == pk)
+                .filter(|((held, sk), _)| held == pk && (above..=below).contains(&sk.as_str()))
                 .map(|(_, item)| item)
                 .collect();
+            if body["ScanIndexForward"] == false {
+                found.reverse();
+            }
+            found.truncate(
+                body["Limit"]
+                    .as_u64()
+                    .map_or(usize::MAX, |most| most as usize),
+            );
             (200, json!({ "Items": found, "Count": found.len() }))
         }
         "UpdateItem" if holds(items, body) => {
