@@ -26,10 +26,10 @@ pub(crate) struct Selection {
     /// Answered with this HTTP status. For attempts; dead letters do not ask.
     #[arg(long, value_name = "STATUS")]
     status: Option<u16>,
-    /// Not before this time (ISO 8601).
+    /// Not before this time (ISO 8601), or not longer ago than this (90s, 15m, 24h, 7d).
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Before this time (ISO 8601).
+    /// Before this time (ISO 8601), or longer ago than this (90s, 15m, 24h, 7d).
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 }

@@ -75,6 +75,28 @@ async fn nothing_is_moved_that_was_not_named() {
 }
 
 #[tokio::test]
+async fn a_time_may_be_said_as_how_long_ago() {
+    let world = world(Settings::default());
+    *world.dead.letters.lock().unwrap() = letters(3);
+    world.clock.advance(2 * 3_600_000);
+    let deleted = async |window: (&'static str, &'static str)| {
+        let done = world.act("DeleteDeadLetters", &[window]).await;
+        done.data()["Deleted"].clone()
+    };
+    assert_eq!(deleted(("Since", "119m")).await, 0);
+    assert_eq!(deleted(("Until", "3h")).await, 0);
+    assert_eq!(deleted(("Until", "90m")).await, 3);
+    for action in ["ListDeadLetters", "ListDeliveries"] {
+        let refused = world.act(action, &[("Since", "soon")]).await;
+        assert!(
+            refused.body.contains("say how long ago"),
+            "{}",
+            refused.body
+        );
+    }
+}
+
+#[tokio::test]
 async fn tokens_lead_through_the_list_and_a_wrong_one_is_refused() {
     let world = world(Settings::default());
     *world.dead.letters.lock().unwrap() = letters(25);

@@ -5,6 +5,7 @@ use crate::error::Refused;
 use crate::params::Params;
 use crate::rpc::{Answer, Call};
 use carillon_core::delivery::DeadLetterContent;
+use carillon_core::event::Timestamp;
 use carillon_core::ports::{DeadLetterAdmin, KeptDeadLetter, Selection};
 use serde_json::{Map, Value, json};
 
@@ -24,7 +25,7 @@ fn store<'a>(call: &Call<'a>) -> Result<&'a dyn DeadLetterAdmin, Refused> {
 /// Dead letters of a selection, newest first, without their bodies.
 pub(crate) async fn list(call: Call<'_>) -> Answer {
     let store = store(&call)?;
-    let selection = selection(call.params)?;
+    let selection = selection(call.params, call.service.now())?;
     let (from, limit) = paging(call.params)?;
     let page = store.list(&selection, from, limit).await?;
     Ok(Some(data(page, |kept| Value::Object(show(kept)))))
@@ -65,7 +66,7 @@ pub(crate) async fn get(call: Call<'_>) -> Answer {
 pub(crate) async fn redrive(call: Call<'_>) -> Answer {
     let store = store(&call)?;
     let mut count = 0;
-    match which(call.params)? {
+    match which(call.params, call.service.now())? {
         Which::Ids(ids) => count += store.redrive(&ids).await?,
         Which::All(selection) => {
             for ids in ids_of(store, &selection).await?.chunks(ONCE) {
@@ -80,7 +81,7 @@ pub(crate) async fn redrive(call: Call<'_>) -> Answer {
 pub(crate) async fn delete(call: Call<'_>) -> Answer {
     let store = store(&call)?;
     let mut count = 0;
-    match which(call.params)? {
+    match which(call.params, call.service.now())? {
         Which::Ids(ids) => count += store.delete(&ids).await?,
         Which::All(selection) => {
             for ids in ids_of(store, &selection).await?.chunks(ONCE) {
@@ -96,8 +97,8 @@ enum Which {
     All(Selection),
 }
 
-fn which(params: &Params) -> Result<Which, Refused> {
-    let chosen = selection(params)?;
+fn which(params: &Params, now: Timestamp) -> Result<Which, Refused> {
+    let chosen = selection(params, now)?;
     let all = params.flag("All")? == Some(true);
     if let Some(ids) = params.list("Ids")? {
         if chosen != Selection::default() || all {

@@ -4,7 +4,7 @@ use crate::error::Refused;
 use crate::params::Params;
 use crate::rpc::{Answer, Call};
 use carillon_core::delivery::{Attempt, OutcomeClass};
-use carillon_core::event::{MessageId, Product, Timestamp};
+use carillon_core::event::{MessageId, Product, Timestamp, parse_span};
 use carillon_core::ports::{AttemptRecord, Page, Selection};
 use carillon_core::rule::RuleName;
 use carillon_core::topic::{SubscriptionName, TopicName};
@@ -16,7 +16,7 @@ pub(crate) async fn list(call: Call<'_>) -> Answer {
     let Some(log) = &call.service.ports.attempts else {
         return Err(not_here("attempt log"));
     };
-    let selection = selection(call.params)?;
+    let selection = selection(call.params, call.service.now())?;
     let (from, limit) = paging(call.params)?;
     let page = log.attempts(&selection, from, limit).await?;
     Ok(Some(data(page, show)))
@@ -32,7 +32,7 @@ pub(crate) async fn follow(call: Call<'_>) -> Answer {
     let Some(log) = &call.service.ports.attempts else {
         return Err(not_here("attempt log"));
     };
-    let selection = selection(call.params)?;
+    let selection = selection(call.params, call.service.now())?;
     let (after, limit) = paging(call.params)?;
     let wait = call.params.number32("WaitSeconds", 0..=LONGEST_WAIT)?;
     let wait = Duration::from_secs(u64::from(wait.unwrap_or(20)));
@@ -54,7 +54,8 @@ pub(crate) fn not_here(what: &str) -> Refused {
 }
 
 /// Which deliveries are meant: the parameters of every action that selects some.
-pub(crate) fn selection(params: &Params) -> Result<Selection, Refused> {
+pub(crate) fn selection(params: &Params, now: Timestamp) -> Result<Selection, Refused> {
+    let moment = |text: &str| moment(text, now);
     Ok(Selection {
         message_id: params.parsed("MessageId", str::parse::<MessageId>)?,
         product: params.parsed("ProductName", Product::parse)?,
@@ -65,8 +66,8 @@ pub(crate) fn selection(params: &Params) -> Result<Selection, Refused> {
         status: params
             .number32("StatusCode", 100..=999)?
             .map(|status| u16::try_from(status).expect("at most 999")),
-        since: params.parsed("Since", time)?,
-        until: params.parsed("Until", time)?,
+        since: params.parsed("Since", moment)?,
+        until: params.parsed("Until", moment)?,
     })
 }
 
@@ -79,8 +80,21 @@ fn class(text: &str) -> Result<OutcomeClass, &'static str> {
     }
 }
 
+/// ISO 8601, epoch milliseconds, or how long ago: `90s`, `15m`, `24h`, `7d`.
+pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    match parse_span(text) {
+        Ok(ago) if text != "0" => Ok(before(now, ago)),
+        _ => time(text).map_err(|error| format!("{error}, or say how long ago: 15m, 24h, 7d")),
+    }
+}
+
+pub(crate) fn before(now: Timestamp, ago: Duration) -> Timestamp {
+    let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(ago))
+}
+
 /// ISO 8601, or epoch milliseconds.
-pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(millis) = text.parse() {
         return Ok(Timestamp::from_millis(millis));
     }

@@ -1,11 +1,11 @@
 //! What was accepted lately, as ReplayEvents and PreviewEventRule read it: a window of time, page by page.
 
-use crate::actions::deliveries::{not_here, seal, time, unseal};
+use crate::actions::deliveries::{before, moment, not_here, seal, unseal};
 use crate::error::Refused;
 use crate::params::Params;
 use crate::service::Service;
 use carillon_core::envelope::{EventPack, open_pack};
-use carillon_core::event::{Timestamp, parse_span};
+use carillon_core::event::Timestamp;
 use carillon_core::ports::EventArchive;
 use std::time::Duration;
 
@@ -34,10 +34,7 @@ impl Window {
                 )
             });
         }
-        let moment = |text: &str| match parse_span(text) {
-            Ok(ago) if text != "0" => Ok(before(now, ago)),
-            _ => time(text).map_err(|error| format!("{error}, or say how long ago: 15m, 24h, 7d")),
-        };
+        let moment = |text: &str| moment(text, now);
         let since = match (params.parsed("Since", moment)?, default) {
             (Some(since), _) => since,
             (None, Some(ago)) => before(now, ago),
@@ -72,11 +69,6 @@ impl Window {
     pub(crate) fn begins(&self) -> bool {
         self.from.is_none()
     }
-}
-
-fn before(now: Timestamp, ago: Duration) -> Timestamp {
-    let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.as_millis().saturating_sub(ago))
 }
 
 /// A pack of the history.

@@ -114,6 +114,11 @@ impl DeadLetterAdmin for MemoryDead {
                 .is_none_or(|rule| *rule == delivery.notification.rule),
             _ => selection.rule.is_none(),
         });
+        let wanted = wanted.filter(|kept| {
+            let at = kept.letter.at;
+            selection.since.is_none_or(|since| at >= since)
+                && selection.until.is_none_or(|until| at < until)
+        });
         Ok(page(wanted.cloned().collect(), from, limit))
     }
 
