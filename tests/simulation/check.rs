@@ -13,6 +13,11 @@ use std::time::Duration;
 
 /// The longest Retry-After that is granted, milliseconds.
 const LONGEST_WISH: u64 = 900_000;
+/// How long a message waits at least before it is given up unattempted (MNS limits: a topic keeps it for a day).
+const RETENTION: Duration = Duration::from_secs(86_400);
+/// After this long, milliseconds, whatever waited for an endpoint that is well again has been attempted: the longest wait
+/// is a quarter of an hour, and an eighth of it more.
+const BACK_AFTER: u64 = 2 * 3_600_000;
 /// Rounding of delays to whole seconds.
 const ROUNDING: u64 = 1_000;
 
@@ -199,11 +204,8 @@ impl State {
             longest
         };
         // The gap begins with the failure; the rest of the batch may have taken a part of it, or all.
-        let clock = &self.environments[environment];
-        let now = EPOCH + i64::try_from(self.clock.now).expect("runs are short") + clock.skew;
-        let since = item.ended.map_or(Duration::ZERO, |ended| {
-            Timestamp::from_millis(now).since(ended)
-        });
+        let now = self.now_of(environment);
+        let since = item.ended.map_or(Duration::ZERO, |ended| now.since(ended));
         let gap = delay + u64::try_from(since.as_millis()).expect("runs are short");
         if gap < shortest || delay > longest + ROUNDING {
             let what = format!(
@@ -212,6 +214,12 @@ impl State {
             );
             self.violate(Property::RetryTimes, Some(item.event), what);
         }
+    }
+
+    /// The time by a process's own clock.
+    fn now_of(&self, environment: usize) -> Timestamp {
+        let now = EPOCH + i64::try_from(self.clock.now).expect("runs are short");
+        Timestamp::from_millis(now + self.environments[environment].skew)
     }
 
     /// A delivery that ends as a dead letter.
@@ -237,6 +245,18 @@ impl State {
                 Some(item.event),
                 "a dead letter after success".into(),
             );
+        }
+        let kept = self.now_of(environment).since(delivery.waiting_since());
+        if reason.starts_with("outlived") && kept < RETENTION {
+            let what = format!("given up after {kept:?}, a message is kept for a day");
+            self.violate(Property::RetryTimes, Some(item.event), what);
+        }
+        // It would have been attempted within a quarter of an hour of the endpoint's return.
+        let well = self.known[item.subscription].out_until != u64::MAX
+            && self.clock.now > self.calm_at + BACK_AFTER;
+        if reason.starts_with("outlived") && well {
+            let what = "given up unattempted, long after its endpoint was well again".to_owned();
+            self.violate(Property::Settles, Some(item.event), what);
         }
         let exhausted = reason.starts_with("retries exhausted");
         if exhausted && delivery.attempts != retries + 1 {
