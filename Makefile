@@ -8,7 +8,7 @@ unexport CARGO_TARGET_DIR
 # A change is judged by the same random cases each time; `make sim` draws new ones.
 export PROPTEST_RNG_SEED ?= 20201009
 
-.PHONY: run up test lint unit doc sdk signatures sim fuzz long crash mutants bench bench-divan bench-instructions parts figures sbom deny reproduce help
+.PHONY: run up test lint unit doc sdk signatures sim fuzz long crash mistakes mutants bench bench-divan bench-instructions parts figures sbom deny reproduce help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -59,6 +59,9 @@ long: ## the long form of all randomised tests
 
 crash: ## `carillon up` killed CARILLON_KILLS (500) times under load, and on a full disk, by its public doors
 	CARILLON_KILLS=$${CARILLON_KILLS:-500} $(CARGO) test --locked -p carillon --test crash --test disk -- --nocapture
+
+mistakes: ## mistakes in the handlers' own source, one at a time, against the simulation: tests/simulation/PLANTED.md; half an hour
+	$(PYTHON) tests/simulation/mistakes/mistakes.py
 
 mutants: ## every mutant of shared/core, all in one build: tests/MUTANTS.md; needs cargo-mutants; about an hour
 	$(PYTHON) tests/mutants/run.py

@@ -94,3 +94,21 @@ fn the_readme_says_what_the_checks_check() {
     let must_be = [head, BEGIN, &listed(), END, tail].concat();
     hold(path, &readme, &must_be);
 }
+
+/// `mistakes/mistakes.py` replaces texts of the handlers' source; each must still be there, once, and be told of.
+#[test]
+fn the_mistakes_made_in_the_handlers_can_still_be_made() {
+    let mistakes: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("mistakes/mistakes.json")).unwrap();
+    assert!(mistakes.len() >= 20);
+    for mistake in mistakes {
+        let text = |name: &str| mistake[name].as_str().unwrap();
+        let path = format!("{}/../{}", env!("CARGO_MANIFEST_DIR"), text("file"));
+        let source = std::fs::read_to_string(path).unwrap();
+        let count = source.matches(text("is")).count();
+        assert_eq!(count, 1, "{}: {}", text("file"), text("mistake"));
+        assert_ne!(text("is"), text("becomes"));
+        let told = format!("| {} |", text("mistake"));
+        assert!(include_str!("PLANTED.md").contains(&told), "{told}");
+    }
+}
