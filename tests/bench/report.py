@@ -151,7 +151,7 @@ def instructions():
         return []
     table = re.findall(r"\| (\d+) \| (\d+) \|", said("sh", "shared/core/benches/instructions.sh"))
     return [
-        row("instructions", "instructions an event, at " + several(number(rules) for rules, _ in table),
+        row("instructions", "instructions an event, at " + several(f"{int(rules):,}".replace(",", " ") for rules, _ in table) + " rules",
             several(number(n) if int(n) < 1000 else f"{int(n):,}".replace(",", " ") for _, n in table), "",
             "make bench-instructions", f"{int(table[-1][1]) / int(table[0][1]):.2f}")
     ]
