@@ -6,6 +6,9 @@ cd "$(dirname "$0")/../.."
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 registry=${CARGO_HOME:-$HOME/.cargo}
+# The allocator's C has the time of its compilation in it, unless it is told one (reproducible-builds.org).
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
 for folder in one another-folder; do
     git clone --quiet . "$place/$folder"
     (
