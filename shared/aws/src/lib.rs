@@ -44,6 +44,7 @@ pub mod metrics;
 mod object_metadata;
 #[cfg(feature = "operator")]
 pub mod operator;
+mod put;
 mod queue;
 mod settings;
 mod sns;

@@ -14,24 +14,23 @@ mod list;
 
 use self::item::{is_id, items, partition, piece_count, piece_key, pieces_of, shard_of, text};
 use crate::clients::Lazy;
+use crate::put::put_all;
 use crate::store::{Item, explain_dynamo};
-use crate::world::{SystemClock, SystemRandom};
+use crate::world::SystemClock;
 use crate::{Clients, StageQueues};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use carillon_core::delivery::{DeadLetter, DeadLetterContent};
 use carillon_core::envelope::Packer;
 use carillon_core::ports::{
-    Clock, DeadLetterAdmin, DeadLetterStore, KeptDeadLetter, OutgoingMessage, Page, Random,
-    Selection, Stage, StageSender, StoreError,
+    Clock, DeadLetterAdmin, DeadLetterStore, KeptDeadLetter, OutgoingMessage, Page, Selection,
+    Stage, StageSender, StoreError,
 };
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Most items of a BatchWriteItem (DynamoDB quotas).
-const MAX_BATCH: usize = 25;
-/// How often letters that DynamoDB did not take are sent again.
-const TRIES: u32 = 6;
+/// Letters that are read and sent again at a time.
+const ONCE: usize = 25;
 
 /// The dead letters.
 #[derive(Clone, Debug)]
@@ -61,29 +60,6 @@ impl DynamoDeadLetters {
             stages: Some(stages),
             ..self
         }
-    }
-
-    async fn write(&self, mut requests: Vec<WriteRequest>, doing: &str) -> Result<(), StoreError> {
-        for attempt in 0..TRIES {
-            let answer = self
-                .client
-                .batch_write_item()
-                .request_items(&self.table, requests)
-                .send()
-                .await
-                .map_err(|error| self.failed(doing, &explain_dynamo(&error)))?;
-            requests = answer
-                .unprocessed_items
-                .unwrap_or_default()
-                .remove(&self.table)
-                .unwrap_or_default();
-            if requests.is_empty() {
-                return Ok(());
-            }
-            let spread = SystemRandom::default().draw() % 50;
-            tokio::time::sleep(Duration::from_millis((50 << attempt) + spread)).await;
-        }
-        Err(self.failed(doing, "the table did not take everything: it is throttled"))
     }
 
     /// The letter that an item tells of. None when its pieces are not all there: it was deleted meanwhile, or the table
@@ -171,16 +147,10 @@ impl DeadLetterStore for DynamoDeadLetters {
         }
         let count = u64::try_from(heads.len()).unwrap_or(u64::MAX);
         // All pieces before the first letter that consists of some: what can be seen is whole.
-        for chunk in pieces.chunks(MAX_BATCH).chain(heads.chunks(MAX_BATCH)) {
-            let requests = chunk.iter().map(|item| {
-                let put = PutRequest::builder()
-                    .set_item(Some(item.clone()))
-                    .build()
-                    .expect("the item is set");
-                WriteRequest::builder().put_request(put).build()
-            });
-            self.write(requests.collect(), "keeping dead letters")
-                .await?;
+        for items in [pieces, heads] {
+            put_all(&self.client, &self.table, items)
+                .await
+                .map_err(|why| self.failed("keeping dead letters", &why))?;
         }
         crate::metrics::emit(&crate::metrics::line(
             SystemClock.now(),
@@ -278,7 +248,7 @@ impl DeadLetterAdmin for DynamoDeadLetters {
             ));
         };
         let mut count = 0;
-        for chunk in ids.chunks(MAX_BATCH) {
+        for chunk in ids.chunks(ONCE) {
             let mut letters = Vec::with_capacity(chunk.len());
             for id in chunk {
                 if let Some(kept) = self.get(id).await? {

@@ -1,17 +1,14 @@
 //! Events accepted lately.
 
-use super::{MAX_READ, PATIENCE, TRIES, key, pause, read, text};
+use super::{MAX_READ, PATIENCE, key, read, text};
 use crate::Clients;
 use crate::clients::Lazy;
-use crate::store::explain_dynamo;
+use crate::put::put_all;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use carillon_core::event::{EventId, Timestamp};
 use carillon_core::ports::{DuplicateWindow, StoreError};
 use std::collections::HashSet;
-
-/// Most items of a BatchWriteItem (DynamoDB quotas).
-const MAX_WRITE: usize = 25;
 
 /// The duplicate window in the table: a read and a write unit an event. The mark needs no condition: it is made after
 /// the event is sent, when it is too late to hold the event back.
@@ -86,45 +83,16 @@ impl DynamoWindow {
     async fn write(&self, ids: Vec<EventId>, until: Timestamp) -> Result<(), StoreError> {
         // One request names no item twice.
         let ids: HashSet<EventId> = ids.into_iter().collect();
-        let ids: Vec<EventId> = ids.into_iter().collect();
-        for chunk in ids.chunks(MAX_WRITE) {
-            let mut requests: Vec<WriteRequest> = chunk
-                .iter()
-                .map(|id| {
-                    let mut item = key(&partition(id), "accepted");
-                    let millis = until.as_millis();
-                    item.insert("until".to_owned(), AttributeValue::N(millis.to_string()));
-                    let seconds = millis.div_euclid(1000) + 1;
-                    item.insert("expires".to_owned(), AttributeValue::N(seconds.to_string()));
-                    let put = PutRequest::builder()
-                        .set_item(Some(item))
-                        .build()
-                        .expect("the item is set");
-                    WriteRequest::builder().put_request(put).build()
-                })
-                .collect();
-            for attempt in 0..TRIES {
-                let answer = self
-                    .client
-                    .batch_write_item()
-                    .request_items(&self.table, requests)
-                    .send()
-                    .await
-                    .map_err(|error| self.failed(&explain_dynamo(&error)))?;
-                requests = answer
-                    .unprocessed_items
-                    .unwrap_or_default()
-                    .remove(&self.table)
-                    .unwrap_or_default();
-                if requests.is_empty() {
-                    break;
-                }
-                if attempt + 1 == TRIES {
-                    return Err(self.failed("the table did not take everything: it is throttled"));
-                }
-                pause(attempt).await;
-            }
-        }
-        Ok(())
+        let items = ids.iter().map(|id| {
+            let mut item = key(&partition(id), "accepted");
+            let millis = until.as_millis();
+            item.insert("until".to_owned(), AttributeValue::N(millis.to_string()));
+            let seconds = millis.div_euclid(1000) + 1;
+            item.insert("expires".to_owned(), AttributeValue::N(seconds.to_string()));
+            item
+        });
+        put_all(&self.client, &self.table, items.collect())
+            .await
+            .map_err(|why| self.failed(&why))
     }
 }
